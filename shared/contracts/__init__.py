@@ -1,0 +1,1 @@
+"""What the services tell each other; the only thing that both of them know."""

@@ -1,0 +1,95 @@
+"""Tables of check-ins: receipts, the check-ins themselves by month received, and the day keys."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Date,
+    Double,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.geo_api.tables import Base, Timestamp
+
+
+class CheckInReceipt(Base):
+    """Makes a check-in id count once, and keeps the answer that a repeat gets again.
+
+    ``answer`` is the exact JSON text of the body; after the retention horizon it is the
+    reduced one. It is null only inside the transaction that decides.
+    """
+
+    __tablename__ = "check_in_receipts"
+    __table_args__ = (Index(None, "received_at"),)
+
+    subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    check_in_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[datetime] = mapped_column(Timestamp)
+    answer: Mapped[str | None] = mapped_column(Text)
+
+
+class CheckIn(Base):
+    """An accepted location report, without readable coordinates.
+
+    ``exact`` holds the received pair, encrypted under the key of ``day``; ``cell`` is the H3
+    cell at resolution 7. ``inside`` and ``uncertain`` are the stores of the verdict: every
+    other store is outside. ``matches`` explains it.
+    """
+
+    __tablename__ = "check_ins"
+    __table_args__ = (
+        CheckConstraint("accuracy_m >= 0", name="accuracy_is_not_negative"),
+        Index(None, "subject_id", "occurred_at"),
+        {"postgresql_partition_by": "RANGE (received_at)"},
+    )
+
+    subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    check_in_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(Timestamp, primary_key=True)
+    occurred_at: Mapped[datetime] = mapped_column(Timestamp)
+    kind: Mapped[str] = mapped_column(Text)
+    datum: Mapped[str] = mapped_column(Text)
+    accuracy_m: Mapped[float | None] = mapped_column(Double)
+    day: Mapped[date] = mapped_column(Date)
+    exact: Mapped[bytes | None] = mapped_column(LargeBinary)
+    cell: Mapped[int | None] = mapped_column(BigInteger)
+    inside: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    uncertain: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    matches: Mapped[list[Any] | None] = mapped_column(JSONB)
+    signals: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    consent_purpose: Mapped[str] = mapped_column(Text)
+    consent_version: Mapped[str] = mapped_column(Text)
+    consent_given_at: Mapped[datetime] = mapped_column(Timestamp)
+    source: Mapped[str] = mapped_column(Text)
+
+
+class DayKey(Base):
+    """The key of one day's exact coordinates, itself encrypted; destroying it deletes them."""
+
+    __tablename__ = "day_keys"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    destroyed_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+class MaintenanceRun(Base):
+    """When each periodic job last ran, so that an operator sees one that does not."""
+
+    __tablename__ = "maintenance_runs"
+
+    job: Mapped[str] = mapped_column(Text, primary_key=True)
+    ran_at: Mapped[datetime] = mapped_column(Timestamp)
+    changed: Mapped[int] = mapped_column(BigInteger)
+    failures: Mapped[int] = mapped_column(SmallInteger)

@@ -1,0 +1,52 @@
+"""Tables of visits."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Boolean, CheckConstraint, Index, Integer, Text, Uuid
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.geo_api.tables import Base, Timestamp
+
+
+class Visit(Base):
+    """A stay of one subject at one store.
+
+    ``left_at`` is the last fix seen inside, null while the visit is open. ``provisional`` marks
+    an ``expired`` that only the silence of the device decided, so that a later fix may undo it.
+    """
+
+    __tablename__ = "visits"
+    __table_args__ = (
+        CheckConstraint("(state = 'open') = (left_at IS NULL)", name="left_when_closed"),
+        CheckConstraint("last_inside_at >= entered_at", name="leaves_after_entering"),
+        Index(None, "subject_id", "store_id", "entered_at"),
+        Index(
+            "ix_visits_open",
+            "store_id",
+            "entered_at",
+            postgresql_where="state = 'open'",
+        ),
+    )
+
+    subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    visit_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    store_id: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    entered_at: Mapped[datetime] = mapped_column(Timestamp)
+    last_inside_at: Mapped[datetime] = mapped_column(Timestamp)
+    left_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    closed_by: Mapped[str | None] = mapped_column(Text)
+    provisional: Mapped[bool] = mapped_column(Boolean)
+    revision: Mapped[int] = mapped_column(Integer)
+    last_received_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class VisitAlias(Base):
+    """The former id of a visit that late fixes joined to another one."""
+
+    __tablename__ = "visit_aliases"
+
+    subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    alias_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    visit_id: Mapped[UUID] = mapped_column(Uuid)

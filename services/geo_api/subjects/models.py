@@ -1,0 +1,44 @@
+"""Tables of subjects: what geo_api knows of who somebody is, without any identity's value."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, Boolean, Index, LargeBinary, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.geo_api.tables import Base, Timestamp
+
+
+class Subject(Base):
+    """One row a subject: the audience facts told by member_api, and the lock of its decisions.
+
+    ``facts_revision`` 0 means that member_api has told nothing yet. ``last_occurred_at`` is the
+    time of the latest accepted fix; an earlier one is late.
+    """
+
+    __tablename__ = "subjects"
+    __table_args__ = (Index(None, "person_id"),)
+
+    subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(Timestamp)
+    last_occurred_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    identity_told: Mapped[bool] = mapped_column(Boolean)
+    facts_revision: Mapped[int] = mapped_column(BigInteger)
+    person_id: Mapped[UUID | None] = mapped_column(Uuid)
+    siblings: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    lifecycle: Mapped[str] = mapped_column(Text)
+    tier: Mapped[str | None] = mapped_column(Text)
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    segments: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    consents: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class Tombstone(Base):
+    """All that an erasure leaves: a keyed hash and when. What occurred before is not recorded."""
+
+    __tablename__ = "tombstones"
+
+    subject_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    erased_at: Mapped[datetime] = mapped_column(Timestamp)

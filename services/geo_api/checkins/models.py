@@ -26,7 +26,8 @@ class CheckInReceipt(Base):
     """Makes a check-in id count once, and keeps the answer that a repeat gets again.
 
     ``answer`` is the exact JSON text of the body; after the retention horizon it is the
-    reduced one. It is null only inside the transaction that decides.
+    reduced one. It is null only inside the transaction that decides. ``decisions`` is the text
+    that ``?explain=true`` adds.
     """
 
     __tablename__ = "check_in_receipts"
@@ -37,6 +38,7 @@ class CheckInReceipt(Base):
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[datetime] = mapped_column(Timestamp)
     answer: Mapped[str | None] = mapped_column(Text)
+    decisions: Mapped[str | None] = mapped_column(Text)
 
 
 class CheckIn(Base):

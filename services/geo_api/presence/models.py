@@ -21,12 +21,8 @@ class Visit(Base):
         CheckConstraint("(state = 'open') = (left_at IS NULL)", name="left_when_closed"),
         CheckConstraint("last_inside_at >= entered_at", name="leaves_after_entering"),
         Index(None, "subject_id", "store_id", "entered_at"),
-        Index(
-            "ix_visits_open",
-            "store_id",
-            "entered_at",
-            postgresql_where="state = 'open'",
-        ),
+        Index("ix_visits_open", "store_id", "entered_at", postgresql_where="state = 'open'"),
+        Index("ix_visits_silent", "last_received_at", postgresql_where="state = 'open'"),
     )
 
     subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

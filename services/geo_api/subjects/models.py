@@ -15,7 +15,8 @@ class Subject(Base):
     """One row a subject: the audience facts told by member_api, and the lock of its decisions.
 
     ``facts_revision`` 0 means that member_api has told nothing yet. ``last_occurred_at`` is the
-    time of the latest accepted fix; an earlier one is late.
+    time of the latest accepted fix; an earlier one is late. ``erased_at`` is set where somebody
+    joined anew after an erasure.
     """
 
     __tablename__ = "subjects"
@@ -24,6 +25,7 @@ class Subject(Base):
     subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     last_occurred_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    last_received_at: Mapped[datetime | None] = mapped_column(Timestamp)
     identity_told: Mapped[bool] = mapped_column(Boolean)
     facts_revision: Mapped[int] = mapped_column(BigInteger)
     person_id: Mapped[UUID | None] = mapped_column(Uuid)
@@ -33,6 +35,7 @@ class Subject(Base):
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
     segments: Mapped[list[str]] = mapped_column(ARRAY(Text))
     consents: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    erased_at: Mapped[datetime | None] = mapped_column(Timestamp)
 
 
 class Tombstone(Base):

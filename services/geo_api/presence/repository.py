@@ -1,0 +1,146 @@
+"""Every query of visits."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import RowMapping, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.presence.domain import ClosedBy, Visit, VisitState
+
+_VISIT_COLUMNS = """subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
+    closed_by, provisional, revision, last_received_at"""
+
+_GOING_ON = text(f"""
+    SELECT {_VISIT_COLUMNS} FROM geo.visits
+    WHERE subject_id = ANY(CAST(:subjects AS uuid[])) AND (state = 'open' OR provisional)
+""")
+
+_SINCE = text(f"""
+    SELECT {_VISIT_COLUMNS} FROM geo.visits
+    WHERE subject_id = :subject AND entered_at >= :since
+""")
+
+_WRITE = text(f"""
+    INSERT INTO geo.visits ({_VISIT_COLUMNS})
+    SELECT * FROM unnest(
+        CAST(:subject_id AS uuid[]), CAST(:visit_id AS uuid[]), CAST(:store_id AS text[]),
+        CAST(:state AS text[]), CAST(:entered_at AS timestamptz[]),
+        CAST(:last_inside_at AS timestamptz[]), CAST(:left_at AS timestamptz[]),
+        CAST(:closed_by AS text[]), CAST(:provisional AS boolean[]),
+        CAST(:revision AS integer[]), CAST(:last_received_at AS timestamptz[]))
+    ON CONFLICT (subject_id, visit_id) DO UPDATE SET
+        state = EXCLUDED.state, entered_at = EXCLUDED.entered_at,
+        last_inside_at = EXCLUDED.last_inside_at, left_at = EXCLUDED.left_at,
+        closed_by = EXCLUDED.closed_by, provisional = EXCLUDED.provisional,
+        revision = EXCLUDED.revision, last_received_at = EXCLUDED.last_received_at
+""")
+
+_REMOVE = text("""
+    DELETE FROM geo.visits AS v
+    USING unnest(CAST(:subjects AS uuid[]), CAST(:visits AS uuid[])) AS gone (subject_id, visit_id)
+    WHERE v.subject_id = gone.subject_id AND v.visit_id = gone.visit_id
+""")
+
+_ALIAS = text("""
+    INSERT INTO geo.visit_aliases (subject_id, alias_id, visit_id)
+    SELECT * FROM unnest(
+        CAST(:subjects AS uuid[]), CAST(:aliases AS uuid[]), CAST(:visits AS uuid[]))
+    ON CONFLICT (subject_id, alias_id) DO UPDATE SET visit_id = EXCLUDED.visit_id
+""")
+
+_VISITED_BEFORE = text("""
+    SELECT DISTINCT subject_id, store_id FROM geo.visits
+    WHERE subject_id = ANY(CAST(:subjects AS uuid[]))
+      AND store_id = ANY(CAST(:stores AS text[]))
+      AND visit_id <> ALL(CAST(:except_visits AS uuid[]))
+""")
+
+_SUBJECTS_AT_STORE = text("""
+    SELECT DISTINCT subject_id FROM geo.visits
+    WHERE store_id = :store AND state = 'open'
+""")
+
+_PERHAPS_SILENT = text("""
+    SELECT DISTINCT subject_id FROM geo.visits
+    WHERE state = 'open' AND last_received_at < :before AND last_inside_at < :before
+    LIMIT :most
+""")
+
+
+async def going_on(connection: AsyncConnection, subjects: Sequence[UUID]) -> list[Visit]:
+    """The visits that a next fix may prolong: open ones, and those closed by silence alone."""
+    return await _visits(connection, _GOING_ON, subjects=subjects)
+
+
+async def since(connection: AsyncConnection, subject: UUID, start: datetime) -> list[Visit]:
+    """All visits of a subject that were entered at ``start`` or later."""
+    return await _visits(connection, _SINCE, subject=subject, since=start)
+
+
+async def subjects_at_store(connection: AsyncConnection, store_id: str) -> list[UUID]:
+    """Who has an open visit at a store."""
+    rows = await connection.execute(_SUBJECTS_AT_STORE, {"store": store_id})
+    return [row.subject_id for row in rows]
+
+
+async def perhaps_silent(connection: AsyncConnection, before: datetime, most: int) -> list[UUID]:
+    """Subjects with an open visit that no fix inside has prolonged since ``before``."""
+    rows = await connection.execute(_PERHAPS_SILENT, {"before": before, "most": most})
+    return [row.subject_id for row in rows]
+
+
+async def write(connection: AsyncConnection, visits: Sequence[Visit]) -> None:
+    """Insert or update visits, each at most once in ``visits``."""
+    if visits:
+        await connection.execute(_WRITE, _columns(visits))
+
+
+async def remove(connection: AsyncConnection, visits: Sequence[Visit]) -> None:
+    if visits:
+        subjects, ids = [v.subject_id for v in visits], [v.visit_id for v in visits]
+        await connection.execute(_REMOVE, {"subjects": subjects, "visits": ids})
+
+
+async def alias(connection: AsyncConnection, aliases: Sequence[tuple[UUID, UUID, UUID]]) -> None:
+    """Remember (subject, former visit id, visit id it stands for)."""
+    if aliases:
+        subjects, former, present = (list(column) for column in zip(*aliases, strict=True))
+        values = {"subjects": subjects, "aliases": former, "visits": present}
+        await connection.execute(_ALIAS, values)
+
+
+async def stores_visited_before(
+    connection: AsyncConnection,
+    subjects: Sequence[UUID],
+    stores: Sequence[str],
+    except_visits: Sequence[UUID],
+) -> set[tuple[UUID, str]]:
+    """Pairs of (subject, store) with a visit other than ``except_visits``."""
+    values = {"subjects": subjects, "stores": stores, "except_visits": except_visits}
+    rows = await connection.execute(_VISITED_BEFORE, values)
+    return {(row.subject_id, row.store_id) for row in rows}
+
+
+async def _visits(
+    connection: AsyncConnection, statement: TextClause, **values: object
+) -> list[Visit]:
+    rows = await connection.execute(statement, values)
+    return [_visit(row) for row in rows.mappings()]
+
+
+def _visit(row: RowMapping) -> Visit:
+    closed_by = row["closed_by"]
+    return Visit(
+        **{
+            **row,
+            "state": VisitState(row["state"]),
+            "closed_by": ClosedBy(closed_by) if closed_by else None,
+        }
+    )
+
+
+def _columns(visits: Iterable[Visit]) -> dict[str, list[object]]:
+    names = [name.strip() for name in _VISIT_COLUMNS.replace("\n", " ").split(",")]
+    return {name: [getattr(visit, name) for visit in visits] for name in names}

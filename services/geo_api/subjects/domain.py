@@ -1,0 +1,84 @@
+"""What geo_api knows of a subject, and whether a check-in of it may be kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from shared.contracts.events import ConsentFact, ConsentState, Lifecycle, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectState:
+    """A subject as of its lock. ``siblings`` holds at least itself.
+
+    ``is_new``: this very transaction made the row. ``erased_at`` is the latest erasure, if any.
+    """
+
+    subject_id: UUID
+    is_new: bool
+    identity_told: bool
+    last_occurred_at: datetime | None
+    last_received_at: datetime | None
+    person_id: UUID | None
+    siblings: tuple[UUID, ...]
+    lifecycle: Lifecycle
+    consents: Mapping[Purpose, ConsentFact]
+    erased_at: datetime | None
+
+    @property
+    def refuses_marketing(self) -> bool:
+        """An explicit no to marketing; silence is neither yes nor no."""
+        fact = self.consents.get(Purpose.MARKETING_PUSH)
+        return fact is not None and fact.state is not ConsentState.GRANTED
+
+
+@dataclass(frozen=True, slots=True)
+class Vouch:
+    """A caller's word, or member_api's receipt, that the person consented."""
+
+    purpose: Purpose
+    version: str
+    given_at: datetime
+
+
+class NotRecorded(StrEnum):
+    """Why a check-in was answered and forgotten."""
+
+    NO_CONSENT = "no_consent"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    ERASED = "erased"
+
+
+def consent_for_visit(
+    recorded: ConsentFact | None, vouch: Vouch | None, received_at: datetime
+) -> Vouch | NotRecorded:
+    """The consent under which a check-in may be kept, or why it may not.
+
+    A vouch counts if it is for ``visit_history`` and was given at or before ``received_at``; a
+    recorded denial or withdrawal at or after ``given_at`` beats it. Without a vouch the recorded
+    state decides; nothing recorded is no consent.
+    """
+    refused = recorded is not None and recorded.state is not ConsentState.GRANTED
+    if (
+        vouch is not None
+        and vouch.purpose is Purpose.VISIT_HISTORY
+        and vouch.given_at <= received_at
+        and not (refused and recorded is not None and recorded.at >= vouch.given_at)
+    ):
+        return vouch
+    if recorded is None:
+        return NotRecorded.NO_CONSENT
+    if refused or recorded.at > received_at:
+        return NotRecorded.CONSENT_WITHDRAWN if refused else NotRecorded.NO_CONSENT
+    return Vouch(Purpose.VISIT_HISTORY, recorded.version, recorded.at)
+
+
+def falls_under_erasure(
+    erased_at: datetime | None, occurred_at: datetime, vouch: Vouch | None
+) -> bool:
+    """Whether it occurred, or was vouched for, at or before the subject's erasure."""
+    if erased_at is None:
+        return False
+    return occurred_at <= erased_at or (vouch is not None and vouch.given_at <= erased_at)

@@ -1,0 +1,149 @@
+"""Every query of subjects and tombstones."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.subjects.domain import SubjectState
+from shared.contracts.events import ConsentFact, Lifecycle, Purpose
+
+_STATE_COLUMNS = """subject_id, identity_told, last_occurred_at, last_received_at, person_id,
+    siblings, lifecycle, consents, erased_at"""
+
+_READ = text(f"""
+    SELECT {_STATE_COLUMNS}, false AS is_new FROM geo.subjects
+    WHERE subject_id = ANY(CAST(:subjects AS uuid[]))
+""")
+
+# Locks rows in the order of their ids, known or new: two groups never wait for each other in a
+# ring. A plain UPDATE … = ANY(…) locks in the order of the plan and does deadlock.
+_LOCK = text(f"""
+    INSERT INTO geo.subjects AS s (subject_id, created_at, identity_told, facts_revision,
+        siblings, lifecycle, tags, segments, consents)
+    SELECT id, :now, false, 0, ARRAY[id], 'fan', '{{}}', '{{}}', '{{}}'
+    FROM unnest(CAST(:subjects AS uuid[])) AS wanted (id)
+    ORDER BY id
+    ON CONFLICT (subject_id) DO UPDATE SET created_at = s.created_at
+    RETURNING {_STATE_COLUMNS}, (xmax = 0) AS is_new
+""")
+
+_TOUCH = text("""
+    UPDATE geo.subjects AS s SET
+        last_occurred_at = GREATEST(s.last_occurred_at, seen.occurred_at),
+        last_received_at = GREATEST(s.last_received_at, seen.received_at),
+        identity_told = s.identity_told OR seen.told,
+        erased_at = COALESCE(s.erased_at, seen.erased_at)
+    FROM unnest(CAST(:subjects AS uuid[]), CAST(:occurred AS timestamptz[]),
+        CAST(:received AS timestamptz[]), CAST(:told AS boolean[]),
+        CAST(:erased AS timestamptz[]))
+        AS seen (subject_id, occurred_at, received_at, told, erased_at)
+    WHERE s.subject_id = seen.subject_id
+""")
+
+_FORGET = text("DELETE FROM geo.subjects WHERE subject_id = ANY(CAST(:subjects AS uuid[]))")
+
+_ERASURES = text("""
+    SELECT subject_hash, erased_at FROM geo.tombstones
+    WHERE subject_hash = ANY(CAST(:hashes AS bytea[]))
+""")
+
+_APPLY_FACTS = text("""
+    INSERT INTO geo.subjects AS s (subject_id, created_at, identity_told, facts_revision,
+        person_id, siblings, lifecycle, tier, tags, segments, consents)
+    SELECT id, :now, false, revision, person_id, string_to_array(siblings, ',')::uuid[],
+        lifecycle, tier, ARRAY(SELECT jsonb_array_elements_text(tags)),
+        ARRAY(SELECT jsonb_array_elements_text(segments)), consents
+    FROM unnest(CAST(:subjects AS uuid[]), CAST(:revisions AS bigint[]),
+        CAST(:persons AS uuid[]), CAST(:siblings AS text[]), CAST(:lifecycles AS text[]),
+        CAST(:tiers AS text[]), CAST(:tags AS jsonb[]), CAST(:segments AS jsonb[]),
+        CAST(:consents AS jsonb[]))
+        AS told (id, revision, person_id, siblings, lifecycle, tier, tags, segments, consents)
+    ORDER BY id
+    ON CONFLICT (subject_id) DO UPDATE SET
+        facts_revision = EXCLUDED.facts_revision, person_id = EXCLUDED.person_id,
+        siblings = EXCLUDED.siblings, lifecycle = EXCLUDED.lifecycle, tier = EXCLUDED.tier,
+        tags = EXCLUDED.tags, segments = EXCLUDED.segments, consents = EXCLUDED.consents
+    WHERE s.facts_revision < EXCLUDED.facts_revision
+    RETURNING subject_id
+""")
+
+_BURY = text("""
+    INSERT INTO geo.tombstones AS t (subject_hash, erased_at) VALUES (:hash, :erased_at)
+    ON CONFLICT (subject_hash) DO UPDATE SET
+        erased_at = GREATEST(t.erased_at, EXCLUDED.erased_at)
+""")
+
+
+async def read(connection: AsyncConnection, subjects: Sequence[UUID]) -> list[SubjectState]:
+    """The known ones of ``subjects``, without locking them."""
+    rows = await connection.execute(_READ, {"subjects": subjects})
+    return [_state(row) for row in rows.mappings()]
+
+
+async def lock(
+    connection: AsyncConnection, subjects: Iterable[UUID], now: datetime
+) -> dict[UUID, SubjectState]:
+    """Lock subjects until the end of the transaction, making the rows of unknown ones."""
+    values = {"subjects": sorted(set(subjects)), "now": now}
+    rows = await connection.execute(_LOCK, values)
+    return {row["subject_id"]: _state(row) for row in rows.mappings()}
+
+
+async def touch(
+    connection: AsyncConnection,
+    seen: Sequence[tuple[UUID, datetime | None, datetime | None, bool, datetime | None]],
+) -> None:
+    """Note (subject, latest occurred_at, latest received_at, identity told, erased_at)."""
+    if seen:
+        names = ("subjects", "occurred", "received", "told", "erased")
+        columns = [list(column) for column in zip(*seen, strict=True)]
+        await connection.execute(_TOUCH, dict(zip(names, columns, strict=True)))
+
+
+async def forget(connection: AsyncConnection, subjects: Sequence[UUID]) -> None:
+    """Remove the rows of subjects of which nothing was recorded."""
+    if subjects:
+        await connection.execute(_FORGET, {"subjects": subjects})
+
+
+async def erasures(connection: AsyncConnection, hashes: Sequence[bytes]) -> dict[bytes, datetime]:
+    """When the subjects with these keyed hashes were erased, where they were."""
+    if not hashes:
+        return {}
+    rows = await connection.execute(_ERASURES, {"hashes": hashes})
+    return {row.subject_hash: row.erased_at for row in rows}
+
+
+async def apply_facts(
+    connection: AsyncConnection, columns: dict[str, object], now: datetime
+) -> set[UUID]:
+    """Take audience facts over where their revision is higher; gives the subjects changed."""
+    rows = await connection.execute(_APPLY_FACTS, {**columns, "now": now})
+    return {row.subject_id for row in rows}
+
+
+async def bury(connection: AsyncConnection, subject_hash: bytes, erased_at: datetime) -> None:
+    """Remember an erasure, and nothing else of the subject."""
+    await connection.execute(_BURY, {"hash": subject_hash, "erased_at": erased_at})
+
+
+def _state(row: RowMapping) -> SubjectState:
+    consents = {
+        Purpose(purpose): ConsentFact.model_validate(fact)
+        for purpose, fact in row["consents"].items()
+    }
+    return SubjectState(
+        subject_id=row["subject_id"],
+        is_new=row["is_new"],
+        identity_told=row["identity_told"],
+        last_occurred_at=row["last_occurred_at"],
+        last_received_at=row["last_received_at"],
+        person_id=row["person_id"],
+        siblings=tuple(row["siblings"]),
+        lifecycle=Lifecycle(row["lifecycle"]),
+        consents=consents,
+        erased_at=row["erased_at"],
+    )

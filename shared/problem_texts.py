@@ -1,0 +1,93 @@
+"""Texts of problems: plain words for faults of form, titles in Chinese, advice per category."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared import errors
+
+TITLES_ZH: dict[str, str] = {
+    "not-found": "未找到",
+    "conflict": "当前状态不允许此操作",
+    "forbidden": "此令牌没有权限",
+    "unauthenticated": "需要有效的访问令牌",
+    "gone": "已不存在",
+    "precondition-failed": "内容已被他人修改",
+    "too-large": "请求过大",
+    "too-many-requests": "请求过于频繁",
+    "unavailable": "暂时无法提供服务",
+    "malformed": "输入格式有误",
+    "key_reused": "该幂等键属于另一请求",
+    "method-not-allowed": "此地址不支持该方法",
+    "internal": "服务器出错",
+}
+"""By slug. A service adds those of its own refusals; a missing one falls back to its category."""
+
+ADVICE: Mapping[type[errors.Refusal], str] = {
+    errors.NotFound: "Check the id and the address; /docs lists all addresses.",
+    errors.Conflict: "Read the detail: it names what stands in the way. Sending the same request"
+    " again will not help before that has changed.",
+    errors.Forbidden: "Use a token of a role that may do this.",
+    errors.Unauthenticated: "Send a valid token in the header Authorization: Bearer <token>.",
+    errors.Gone: "Nothing can bring it back; begin anew.",
+    errors.PreconditionFailed: "Read it again, and send the change with the new ETag in If-Match.",
+    errors.TooLarge: "Send less at once.",
+    errors.TooManyRequests: "Wait for the seconds that the header Retry-After names.",
+    errors.Unavailable: "Send the very same request again, with the same id or key, after the"
+    " seconds that the header Retry-After names.",
+    errors.Malformed: "Each entry of errors points at a field and says what is wrong with it:"
+    " /name is in the body, ?name in the query, header:Name in the headers, path:name in the"
+    " address.",
+}
+
+
+def fault_text(fault: Mapping[str, Any]) -> str:
+    """A Pydantic error in plain words; the value that was sent is never repeated."""
+    context = fault.get("ctx", {})
+    template = _TEXTS.get(fault["type"])
+    if template is None:
+        return str(fault["msg"]).removeprefix("Value error, ")
+    return template.format_map(_Context(context))
+
+
+class _Context(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+_NUMBER = "must be a number"
+_TEXTS: Mapping[str, str] = {
+    "missing": "is needed",
+    "extra_forbidden": "is not a known field: check its spelling or leave it out",
+    "string_type": "must be text",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
+    "string_unicode": "holds a broken character (half of a surrogate pair)",
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": "must be a finite number, not NaN or Infinity",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "is too large a number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be one of {expected}",
+    "literal_error": "must be one of {expected}",
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID, such as 0198f1c2-7a3b-7c44-9d55-66f7a8b9c0d1",
+    "timezone_aware": "must name its offset, such as Z or +08:00",
+    "list_type": "must be an array",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must have at least {min_length} items",
+    "union_tag_invalid": "{discriminator} must be one of {expected_tags}",
+    "union_tag_not_found": "needs {discriminator} to say which kind it is",
+    "json_invalid": "is not JSON: {error}",
+}

@@ -87,9 +87,7 @@ class Coupon(Base):
     __table_args__ = (
         UniqueConstraint("subject_id", "offer_id", "grant_key"),
         CheckConstraint("valid_from < valid_until", name="valid_for_some_time"),
-        CheckConstraint(
-            "state IN ('granted', 'redeemed', 'revoked')", name="state_is_known"
-        ),
+        CheckConstraint("state IN ('granted', 'redeemed', 'revoked')", name="state_is_known"),
         Index(None, "offer_id", "granted_at"),
         Index(None, "subject_id", "granted_at"),
     )

@@ -187,8 +187,8 @@ def fold(subject_id: UUID, fixes: Iterable[Fix], new_id: NewId) -> list[Visit]:
 class Track:
     """The presence of one subject while a group of check-ins is decided.
 
-    ``fixes`` and ``visits`` are those stored of the episodes that the group may touch; they are
-    needed only where a fix is late, that is, not after ``stays.last_occurred_at``.
+    Where the first new fix is not after all stored ones, ``fixes`` and ``visits`` hold those
+    stored from its episode on; otherwise ``fixes`` is empty and ``visits`` what goes on.
     """
 
     stays: Stays
@@ -198,8 +198,7 @@ class Track:
 
     def take(self, fix: Fix, new_id: NewId) -> list[Change]:
         """Take one more fix, in order or late, and give what it changes."""
-        last = self.stays.last_occurred_at
-        if last is None or fix.occurred_at > last:
+        if all(earlier.order < fix.order for earlier in self.fixes):
             changes = self.stays.advance(fix, new_id)
         else:
             changes = self._take_late(fix, new_id)

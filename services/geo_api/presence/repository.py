@@ -1,6 +1,6 @@
 """Every query of visits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -19,7 +19,8 @@ _GOING_ON = text(f"""
 
 _SINCE = text(f"""
     SELECT {_VISIT_COLUMNS} FROM geo.visits
-    WHERE subject_id = :subject AND entered_at >= :since
+    JOIN unnest(CAST(:subjects AS uuid[]), CAST(:starts AS timestamptz[])) AS l (s, start_at)
+      ON subject_id = l.s AND entered_at >= l.start_at
 """)
 
 _WRITE = text(f"""
@@ -74,9 +75,10 @@ async def going_on(connection: AsyncConnection, subjects: Sequence[UUID]) -> lis
     return await _visits(connection, _GOING_ON, subjects=subjects)
 
 
-async def since(connection: AsyncConnection, subject: UUID, start: datetime) -> list[Visit]:
-    """All visits of a subject that were entered at ``start`` or later."""
-    return await _visits(connection, _SINCE, subject=subject, since=start)
+async def since(connection: AsyncConnection, starts: Mapping[UUID, datetime]) -> list[Visit]:
+    """All visits that each subject entered at its start or later."""
+    subjects, times = list(starts), list(starts.values())
+    return await _visits(connection, _SINCE, subjects=subjects, starts=times)
 
 
 async def subjects_at_store(connection: AsyncConnection, store_id: str) -> list[UUID]:

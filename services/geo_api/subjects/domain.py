@@ -1,7 +1,7 @@
 """What geo_api knows of a subject, and whether a check-in of it may be kept."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -32,6 +32,9 @@ class SubjectState:
         """An explicit no to marketing; silence is neither yes nor no."""
         fact = self.consents.get(Purpose.MARKETING_PUSH)
         return fact is not None and fact.state is not ConsentState.GRANTED
+
+    def erased(self, at: datetime) -> "SubjectState":
+        return replace(self, erased_at=at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,146 @@
+"""A check-in: what comes in, what it means at each store, and what is answered."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from services.geo_api.presence.domain import Fix
+from services.geo_api.presence.matching import Containment, FenceMatch, locate
+from services.geo_api.subjects.domain import Vouch
+from shared.errors import Conflict
+from shared.geo import LonLat
+from shared.identity import Identity
+
+MAX_AHEAD = timedelta(minutes=5)
+"""A device's clock may be so far ahead of ours; a later fix is refused."""
+
+MEMBER_BACK = timedelta(hours=72)
+"""So far back a member's own token may report; server keys may go back to 2000-01-01."""
+
+TOO_LATE = timedelta(minutes=10)
+"""A fix older than this when it is received grants nothing and invites nobody."""
+
+
+class CheckInKind(StrEnum):
+    """How the report came about."""
+
+    MANUAL = "manual"
+    BACKGROUND = "background"
+
+
+class CheckInStatus(StrEnum):
+    ACCEPTED = "accepted"
+    NOT_RECORDED = "not_recorded"
+
+
+class KeyReused(Conflict):
+    """The id was used before by this subject, for another check-in."""
+
+    slug = "key_reused"
+    title = "This id was already used for something else"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckIn:
+    """One location report, read and brought to WGS 84.
+
+    ``received_latitude``, ``received_longitude`` are the pair as it came, in ``datum``.
+    ``identity`` is present where the caller named the subject; ``source`` is the caller's role.
+    ``request_hash`` tells a repeat from another check-in under the same id.
+    """
+
+    check_in_id: UUID
+    subject_id: UUID
+    identity: Identity | None
+    kind: CheckInKind
+    position: LonLat
+    received_latitude: float
+    received_longitude: float
+    datum: str
+    accuracy_m: float
+    occurred_at: datetime
+    received_at: datetime
+    signals: Mapping[str, Any]
+    vouch: Vouch | None
+    source: str
+    request_hash: bytes
+
+    @property
+    def key(self) -> tuple[UUID, UUID]:
+        return self.subject_id, self.check_in_id
+
+    @property
+    def is_too_late(self) -> bool:
+        return self.received_at - self.occurred_at > TOO_LATE
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a fix places the subject: stores inside, stores in doubt, and the matches behind it.
+
+    A store is inside if any of its fences is; in doubt if none is and any is uncertain. Every
+    other store is outside. ``matches`` holds only what is answered: an overlap, or inside.
+    """
+
+    inside: frozenset[str]
+    uncertain: frozenset[str]
+    matches: tuple[FenceMatch, ...]
+
+    @property
+    def deepest_store(self) -> str | None:
+        """The store whose boundary is farthest within; ties by geofence id."""
+        holding = [match for match in self.matches if match.inside]
+        return holding[0].fence.store_id if holding else None
+
+
+def judge(matches: Sequence[FenceMatch], accuracy_m: float) -> Verdict:
+    """Apply the rule of arrival to the fences near a fix; ``accuracy_m`` is its 68 % radius.
+
+    ``matches`` come ordered by distance, deepest inside first.
+    """
+    places: dict[Containment, set[str]] = {containment: set() for containment in Containment}
+    for match in matches:
+        places[locate(match.distance_m, accuracy_m)].add(match.fence.store_id)
+    inside = frozenset(places[Containment.INSIDE])
+    return Verdict(
+        inside=inside,
+        uncertain=frozenset(places[Containment.UNCERTAIN]) - inside,
+        matches=tuple(match for match in matches if match.overlap > 0 or match.inside),
+    )
+
+
+def as_fix(check_in: CheckIn, verdict: Verdict) -> Fix:
+    return Fix(
+        check_in.check_in_id,
+        check_in.occurred_at,
+        check_in.received_at,
+        verdict.inside,
+        verdict.uncertain,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller gets: a status, the exact JSON body, and the text ``explain`` adds."""
+
+    http_status: int
+    body: bytes
+    decisions: bytes
+
+    def explained(self) -> bytes:
+        return self.body[:-1] + b',"decisions":' + self.decisions + b"}"
+
+    def numbered(self, line: int) -> bytes:
+        """The body as a line of a batch answer."""
+        return b'{"line":%d,"http_status":%d,' % (line, self.http_status) + self.body[1:]
+
+
+def distinct(check_ins: Iterable[CheckIn]) -> dict[tuple[UUID, UUID], CheckIn]:
+    """The first check-in of each (subject, id)."""
+    first: dict[tuple[UUID, UUID], CheckIn] = {}
+    for check_in in check_ins:
+        first.setdefault(check_in.key, check_in)
+    return first

@@ -1,0 +1,117 @@
+"""The wire form of an answer, built once and stored as it is sent."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from services.geo_api.checkins.domain import Answer, CheckIn, CheckInStatus, Verdict
+from services.geo_api.invitations.service import ShownInvitation
+from services.geo_api.offers.domain import Decision, GrantedCoupon
+from services.geo_api.presence.domain import Change, Transition
+from services.geo_api.presence.matching import FenceMatch
+from services.geo_api.subjects.domain import NotRecorded
+
+
+def accepted(
+    check_in: CheckIn,
+    matches: Sequence[tuple[FenceMatch, Transition | None]],
+    changes: Sequence[Change],
+    coupons: Sequence[GrantedCoupon],
+    decisions: Sequence[Decision],
+    invitation: ShownInvitation | None,
+) -> Answer:
+    body = {
+        "check_in": _check_in(check_in, CheckInStatus.ACCEPTED, None),
+        "matches": [_match(match, transition) for match, transition in matches],
+        "visits": [_visit(change) for change in changes if change.after or change.before],
+        "coupons": [_coupon(coupon) for coupon in coupons],
+        "invitation": _invitation(invitation),
+    }
+    return Answer(201, orjson.dumps(body), orjson.dumps([_decision(d) for d in decisions]))
+
+
+def not_recorded(
+    check_in: CheckIn,
+    verdict: Verdict,
+    reason: NotRecorded,
+    invitation: ShownInvitation | None,
+) -> Answer:
+    body = {
+        "check_in": _check_in(check_in, CheckInStatus.NOT_RECORDED, reason),
+        "matches": [_match(match, None) for match in verdict.matches],
+        "visits": [],
+        "coupons": [],
+        "invitation": _invitation(invitation),
+    }
+    return Answer(200, orjson.dumps(body), b"[]")
+
+
+def match_record(match: FenceMatch) -> dict[str, Any]:
+    """A match as it is kept with the check-in and shown in the answer."""
+    return {
+        "store_id": match.fence.store_id,
+        "geofence_id": match.fence.geofence_id,
+        "geofence_version": match.fence.version,
+        "inside": match.inside,
+        "distance_m": match.distance_m,
+        "overlap": round(match.overlap, 4),
+        "confidence": match.confidence,
+    }
+
+
+def _check_in(
+    check_in: CheckIn, status: CheckInStatus, reason: NotRecorded | None
+) -> Mapping[str, Any]:
+    return {"id": check_in.check_in_id, "status": status, "reason": reason}
+
+
+def _match(match: FenceMatch, transition: Transition | None) -> dict[str, Any]:
+    return {**match_record(match), "transition": transition}
+
+
+def _visit(change: Change) -> dict[str, Any]:
+    """A changed visit; one that late fixes dissolved into another has state ``retracted``."""
+    visit = change.after or change.before
+    assert visit is not None  # noqa: S101 - one of the two stands in every change
+    return {
+        "id": visit.visit_id,
+        "store_id": visit.store_id,
+        "state": visit.state if change.after else "retracted",
+        "entered_at": visit.entered_at,
+        "last_inside_at": visit.last_inside_at,
+        "left_at": visit.left_at,
+        "closed_by": visit.closed_by,
+    }
+
+
+def _coupon(coupon: GrantedCoupon) -> dict[str, Any]:
+    return {
+        "id": coupon.coupon_id,
+        "offer_id": coupon.offer_id,
+        "title": coupon.title,
+        "code": coupon.code,
+        "store_id": coupon.store_id,
+        "benefit": dict(coupon.benefit),
+        "valid_until": coupon.valid_until,
+    }
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "offer_id": decision.offer_id,
+        "offer_version": decision.offer_version,
+        "store_id": decision.store_id,
+        "granted": decision.granted,
+        "reason": decision.reason,
+    }
+
+
+def _invitation(invitation: ShownInvitation | None) -> dict[str, Any] | None:
+    if invitation is None:
+        return None
+    return {
+        "token": invitation.token,
+        "url": invitation.url,
+        "expires_at": invitation.expires_at,
+    }

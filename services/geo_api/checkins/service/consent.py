@@ -1,0 +1,91 @@
+"""Which check-ins of a group may be kept, judged before and again under the lock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.checkins.domain import CheckIn
+from services.geo_api.checkins.service.outcome import Outcome, Tools
+from services.geo_api.subjects import repository as subjects
+from services.geo_api.subjects.domain import (
+    NotRecorded,
+    SubjectState,
+    Vouch,
+    consent_for_visit,
+    falls_under_erasure,
+)
+from shared.contracts.events import Purpose
+from shared.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """``admitted`` may be kept; ``refused`` not, with the reason; ``forgotten`` are subjects
+    whose rows this transaction made for nothing; ``told`` are sealed identities of new ones.
+    """
+
+    admitted: list[Outcome]
+    refused: list[tuple[CheckIn, NotRecorded]]
+    forgotten: list[UUID]
+    told: Mapping[UUID, bytes]
+
+
+def without_consent(check_in: CheckIn, state: SubjectState | None) -> NotRecorded | None:
+    """The reason why a check-in may not be kept, as far as it shows before the lock."""
+    verdict = _judge(check_in, state)
+    return verdict if isinstance(verdict, NotRecorded) else None
+
+
+async def admit(
+    connection: AsyncConnection,
+    tools: Tools,
+    check_ins: Sequence[CheckIn],
+    states: dict[UUID, SubjectState],
+) -> Admission:
+    """Judge check-ins whose subjects are locked; ``states`` learns of erasures of new rows."""
+    await _recall_erasures(connection, tools, states)
+    admitted: list[Outcome] = []
+    refused: list[tuple[CheckIn, NotRecorded]] = []
+    for check_in in check_ins:
+        verdict = _judge(check_in, states[check_in.subject_id])
+        if isinstance(verdict, NotRecorded):
+            refused.append((check_in, verdict))
+        else:
+            admitted.append(Outcome(check_in, verdict))
+    kept = {outcome.check_in.subject_id for outcome in admitted}
+    forgotten = [s for s, state in states.items() if state.is_new and s not in kept]
+    identities = {
+        o.check_in.subject_id: o.check_in.identity
+        for o in admitted
+        if o.check_in.identity and not states[o.check_in.subject_id].identity_told
+    }
+    told = {subject: seal_identity(tools, identity) for subject, identity in identities.items()}
+    return Admission(admitted, refused, forgotten, told)
+
+
+def seal_identity(tools: Tools, identity: Identity) -> bytes:
+    """``["namespace","issuer","value"]``, readable by member_api alone."""
+    parts = [identity.namespace.value, identity.issuer, identity.value]
+    return tools.keys.sealing.seal(orjson.dumps(parts))
+
+
+def _judge(check_in: CheckIn, state: SubjectState | None) -> Vouch | NotRecorded:
+    if state is not None and falls_under_erasure(
+        state.erased_at, check_in.occurred_at, check_in.vouch
+    ):
+        return NotRecorded.ERASED
+    recorded = state.consents.get(Purpose.VISIT_HISTORY) if state else None
+    return consent_for_visit(recorded, check_in.vouch, check_in.received_at)
+
+
+async def _recall_erasures(
+    connection: AsyncConnection, tools: Tools, states: dict[UUID, SubjectState]
+) -> None:
+    """Look new subjects up among the tombstones: an erased one has no row of its own."""
+    hashes = {tools.bury(subject): subject for subject, s in states.items() if s.is_new}
+    for hashed, erased_at in (await subjects.erasures(connection, list(hashes))).items():
+        subject = hashes[hashed]
+        states[subject] = states[subject].erased(erased_at)

@@ -1,0 +1,67 @@
+"""The exact place of a fix: kept encrypted under the key of the day on which it was received.
+
+Destroying a day's key deletes that day's coordinates everywhere, backups of the table included.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from uuid import UUID
+
+import h3
+import orjson
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import text
+
+from services.geo_api.checkins.domain import CheckIn
+from shared.db import Database
+from shared.sealing import StorageKey
+
+CELL_RESOLUTION = 7
+"""H3 resolution of the coarse cell: an edge of about 1.4 km (h3geo.org, table of cell areas)."""
+
+_MAKE = text("""
+    INSERT INTO geo.day_keys (day, wrapped_key) VALUES (:day, :wrapped)
+    ON CONFLICT (day) DO NOTHING
+""")
+_READ = text("SELECT wrapped_key FROM geo.day_keys WHERE day = :day")
+
+
+@dataclass(slots=True)
+class DayKeys:
+    """Makes, unwraps and remembers day keys. ``storage`` wraps them in the table."""
+
+    database: Database
+    storage: StorageKey
+    _known: dict[date, StorageKey | None] = field(default_factory=dict)
+
+    async def prepare(self, day: date) -> StorageKey | None:
+        """The key of ``day``, made on first use in a transaction of its own; None if destroyed."""
+        if day not in self._known:
+            context = day.isoformat().encode()
+            wrapped = self.storage.encrypt(AESGCM.generate_key(256), context)
+            async with self.database.begin() as connection:
+                await connection.execute(_MAKE, {"day": day, "wrapped": wrapped})
+                stored = await connection.scalar(_READ, {"day": day})
+            self._known[day] = (
+                StorageKey(self.storage.decrypt(stored, context)) if stored else None
+            )
+        return self._known[day]
+
+    def forget_before(self, day: date) -> None:
+        self._known = {known: key for known, key in self._known.items() if known >= day}
+
+
+def seal_exact(check_in: CheckIn, key: StorageKey) -> bytes:
+    """``[latitude, longitude]`` as received, in the datum it came in; bound to its check-in."""
+    pair = orjson.dumps([check_in.received_latitude, check_in.received_longitude])
+    return key.encrypt(pair, exact_context(check_in.subject_id, check_in.check_in_id))
+
+
+def exact_context(subject_id: UUID, check_in_id: UUID) -> bytes:
+    return subject_id.bytes + check_in_id.bytes
+
+
+def coarse_cell(check_in: CheckIn) -> int:
+    """The H3 cell of the fix (WGS 84) at ``CELL_RESOLUTION``."""
+    position = check_in.position
+    return int(h3.str_to_int(h3.latlng_to_cell(position.lat, position.lon, CELL_RESOLUTION)))

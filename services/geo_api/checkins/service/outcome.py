@@ -1,0 +1,89 @@
+"""What a group works with, and what gathers on each of its check-ins on the way."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from services.geo_api.checkins.domain import Answer, CheckIn, Verdict
+from services.geo_api.checkins.service.exact import DayKeys
+from services.geo_api.invitations.service import Inviter, ShownInvitation
+from services.geo_api.offers.domain import Decision, GrantedCoupon, OfferBook, Presence
+from services.geo_api.offers.service.grants import GrantContext
+from services.geo_api.presence.domain import Change, Transition
+from services.geo_api.presence.matching import FenceIndex, FenceMatch
+from services.geo_api.subjects.domain import Vouch
+from shared.feed.tables import FeedTables
+from shared.keys import GeoKeys
+
+
+class CurrentFences(Protocol):
+    """The fences in force, as an adapter keeps them in memory."""
+
+    @property
+    def current(self) -> "FencesInForce": ...
+
+
+class FencesInForce(Protocol):
+    @property
+    def index(self) -> FenceIndex: ...
+
+    @property
+    def stores(self) -> Mapping[str, "StoreInForce"]: ...
+
+
+class StoreInForce(Protocol):
+    @property
+    def tags(self) -> frozenset[str]: ...
+
+
+class CurrentOffers(Protocol):
+    @property
+    def current(self) -> OfferBook: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What deciding needs besides the database: the process's memory, keys and ids."""
+
+    fences: CurrentFences
+    offers: CurrentOffers
+    keys: GeoKeys
+    inviter: Inviter
+    day_keys: DayKeys
+    feed_tables: FeedTables
+    new_id: Callable[[], UUID]
+
+    def grant_context(self, now: datetime) -> GrantContext:
+        return GrantContext(now=now, storage=self.keys.storage, new_id=self.new_id)
+
+    def bury(self, subject_id: UUID) -> bytes:
+        """The keyed hash under which an erased subject is remembered."""
+        return buried_name(self.keys, subject_id)
+
+
+def buried_name(keys: GeoKeys, subject_id: UUID) -> bytes:
+    return hmac.digest(keys.identity, b"tombstone" + subject_id.bytes, hashlib.sha256)
+
+
+_NOWHERE = Verdict(frozenset(), frozenset(), ())
+
+
+@dataclass(slots=True)
+class Outcome:
+    """An admitted check-in with everything decided about it."""
+
+    check_in: CheckIn
+    consent: Vouch
+    verdict: Verdict = _NOWHERE
+    changes: Sequence[Change] = ()
+    transitions: Mapping[str, Transition] = field(default_factory=dict)
+    matches: Sequence[tuple[FenceMatch, Transition | None]] = ()
+    presences: tuple[Presence, ...] = ()
+    coupons: Sequence[GrantedCoupon] = ()
+    decisions: Sequence[Decision] = ()
+    invitation: ShownInvitation | None = None
+    answer: Answer | None = None

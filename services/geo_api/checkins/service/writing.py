@@ -1,0 +1,190 @@
+"""Writing a decided group: check-ins, visits, subjects, answers and events, a statement each."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.checkins import repository
+from services.geo_api.checkins.domain import CheckIn
+from services.geo_api.checkins.service.answers import match_record
+from services.geo_api.checkins.service.exact import coarse_cell, seal_exact
+from services.geo_api.checkins.service.outcome import Outcome, Tools
+from services.geo_api.checkins.service.stays import Tracks, settled
+from services.geo_api.feeding import tell
+from services.geo_api.offers.domain import GrantedCoupon
+from services.geo_api.presence import repository as presence
+from services.geo_api.presence.events import visit_events
+from services.geo_api.subjects import repository as subjects
+from services.geo_api.subjects.domain import SubjectState
+from shared.contracts.events import EventType
+from shared.feed.outbox import PreparedEvent, enqueue
+from shared.sealing import StorageKey
+
+
+async def write(
+    connection: AsyncConnection,
+    tools: Tools,
+    outcomes: Sequence[Outcome],
+    tracks: Tracks,
+    states: Mapping[UUID, SubjectState],
+    told: Mapping[UUID, bytes],
+) -> None:
+    """Write all that the group decided; ``told`` are sealed identities not told before."""
+    day = outcomes[0].check_in.received_at.date()
+    day_key = await tools.day_keys.prepare(day)
+    await repository.write(connection, _columns(outcomes, day_key))
+    kept, gone = settled(outcomes)
+    await presence.write(connection, kept)
+    await presence.remove(connection, gone)
+    await presence.alias(connection, [*_aliases(tracks)])
+    await subjects.touch(connection, _seen(outcomes, states, told))
+    await repository.write_answers(connection, _answers(outcomes))
+    await enqueue(connection, tools.feed_tables, [*_events(outcomes, told)])
+
+
+def _columns(outcomes: Sequence[Outcome], day_key: StorageKey | None) -> Mapping[str, list[Any]]:
+    check_ins = [outcome.check_in for outcome in outcomes]
+    verdicts = [outcome.verdict for outcome in outcomes]
+    consents = [outcome.consent for outcome in outcomes]
+    return {
+        "subjects": [c.subject_id for c in check_ins],
+        "ids": [c.check_in_id for c in check_ins],
+        "received": [c.received_at for c in check_ins],
+        "occurred": [c.occurred_at for c in check_ins],
+        "kinds": [c.kind.value for c in check_ins],
+        "datums": [c.datum for c in check_ins],
+        "accuracies": [c.accuracy_m for c in check_ins],
+        "exact": [seal_exact(c, day_key) if day_key else None for c in check_ins],
+        "cells": [coarse_cell(c) for c in check_ins],
+        "inside": [",".join(sorted(v.inside)) for v in verdicts],
+        "uncertain": [",".join(sorted(v.uncertain)) for v in verdicts],
+        "matches": [orjson.dumps([*map(match_record, v.matches)]).decode() for v in verdicts],
+        "signals": [orjson.dumps(dict(c.signals)).decode() for c in check_ins],
+        "purposes": [consent.purpose.value for consent in consents],
+        "versions": [consent.version for consent in consents],
+        "given": [consent.given_at for consent in consents],
+        "sources": [c.source for c in check_ins],
+    }
+
+
+def _aliases(tracks: Tracks) -> Iterator[tuple[UUID, UUID, UUID]]:
+    for subject, track in tracks.items():
+        for former, present in track.aliases.items():
+            yield subject, former, present
+
+
+Seen = tuple[UUID, datetime | None, datetime | None, bool, datetime | None]
+
+
+def _seen(
+    outcomes: Sequence[Outcome],
+    states: Mapping[UUID, SubjectState],
+    told: Mapping[UUID, bytes],
+) -> list[Seen]:
+    latest: dict[UUID, Seen] = {}
+    for check_in in (outcome.check_in for outcome in outcomes):
+        subject = check_in.subject_id
+        latest[subject] = (
+            subject,
+            check_in.occurred_at,  # outcomes are ordered by occurrence: the last one stands
+            check_in.received_at,
+            subject in told,
+            states[subject].erased_at,
+        )
+    return list(latest.values())
+
+
+def _answers(outcomes: Sequence[Outcome]) -> list[tuple[UUID, UUID, str, str]]:
+    return [
+        (*o.check_in.key, o.answer.body.decode(), o.answer.decisions.decode())
+        for o in outcomes
+        if o.answer is not None
+    ]
+
+
+def _events(outcomes: Sequence[Outcome], told: Mapping[UUID, bytes]) -> Iterator[PreparedEvent]:
+    first_received = {o.check_in.subject_id: o.check_in for o in reversed(outcomes)}
+    for subject, sealed in told.items():
+        yield _identity_observed(first_received[subject], sealed)
+    for outcome in outcomes:
+        yield _check_in(outcome)
+        yield from visit_events(outcome.changes, outcome.check_in.received_at)
+        for coupon in outcome.coupons:
+            yield _coupon_granted(outcome.check_in, coupon)
+        if outcome.invitation is not None:
+            yield _invitation_shown(outcome)
+
+
+def _identity_observed(check_in: CheckIn, sealed: bytes) -> PreparedEvent:
+    return tell(
+        EventType.IDENTITY_OBSERVED,
+        check_in.subject_id,
+        "1",
+        time=check_in.received_at,
+        received_at=check_in.received_at,
+        data={"sealed": base64.b64encode(sealed).decode()},
+    )
+
+
+def _check_in(outcome: Outcome) -> PreparedEvent:
+    check_in, consent = outcome.check_in, outcome.consent
+    inside = [match.fence.store_id for match in outcome.verdict.matches if match.inside]
+    return tell(
+        EventType.CHECK_IN,
+        check_in.subject_id,
+        str(check_in.check_in_id),
+        time=check_in.occurred_at,
+        received_at=check_in.received_at,
+        store_id=outcome.verdict.deepest_store,
+        data={
+            "check_in_id": check_in.check_in_id,
+            "kind": check_in.kind,
+            "store_ids": list(dict.fromkeys(inside)),
+            "accuracy_m": check_in.accuracy_m,
+            "datum": check_in.datum,
+            "source": check_in.source,
+            "consent": {
+                "purpose": consent.purpose,
+                "version": consent.version,
+                "given_at": consent.given_at,
+            },
+        },
+    )
+
+
+def _coupon_granted(check_in: CheckIn, coupon: GrantedCoupon) -> PreparedEvent:
+    return tell(
+        EventType.COUPON_GRANTED,
+        check_in.subject_id,
+        str(coupon.coupon_id),
+        time=coupon.granted_at,
+        received_at=check_in.received_at,
+        store_id=coupon.store_id,
+        data={
+            "coupon_id": coupon.coupon_id,
+            "offer_id": coupon.offer_id,
+            "offer_version": coupon.offer_version,
+            "title": coupon.title,
+            "visit_id": coupon.visit_id,
+            "check_in_id": coupon.check_in_id,
+            "valid_until": coupon.valid_until,
+        },
+    )
+
+
+def _invitation_shown(outcome: Outcome) -> PreparedEvent:
+    check_in = outcome.check_in
+    return tell(
+        EventType.INVITATION_SHOWN,
+        check_in.subject_id,
+        str(check_in.check_in_id),
+        time=check_in.received_at,
+        received_at=check_in.received_at,
+        store_id=outcome.verdict.deepest_store,
+        data={"check_in_id": check_in.check_in_id},
+    )

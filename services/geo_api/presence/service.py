@@ -1,0 +1,67 @@
+"""Use cases of visits that no fix causes: a store closes, a device falls silent."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.presence import repository
+from services.geo_api.presence.domain import GAP, Change, ClosedBy, Visit, closed
+from services.geo_api.presence.events import visit_events
+from services.geo_api.subjects import repository as subjects
+from services.geo_api.subjects.domain import SubjectState
+from shared.feed.outbox import enqueue
+from shared.feed.tables import FeedTables
+
+
+async def close_visits_of_store(
+    connection: AsyncConnection, tables: FeedTables, store_id: str, at: datetime
+) -> int:
+    """End the open visits at a store that closes for good; gives how many."""
+    present = await repository.subjects_at_store(connection, store_id)
+    return await _close(
+        connection,
+        tables,
+        present,
+        at,
+        lambda visit, _: ClosedBy.STORE_CLOSED if visit.store_id == store_id else None,
+    )
+
+
+async def expire_silent_visits(
+    connection: AsyncConnection, tables: FeedTables, now: datetime, most: int = 500
+) -> int:
+    """End the visits of devices that fell silent, provisionally; gives how many.
+
+    Both what was received and what occurred must be past the gap: a device that sends old
+    fixes just now is not silent.
+    """
+    before = now - GAP
+    candidates = await repository.perhaps_silent(connection, before, most)
+
+    def silence(visit: Visit, state: SubjectState) -> ClosedBy | None:
+        latest = (state.last_received_at, state.last_occurred_at, visit.last_received_at)
+        fell_silent = all(moment is None or moment < before for moment in latest)
+        return ClosedBy.SILENCE if fell_silent and not visit.provisional else None
+
+    return await _close(connection, tables, candidates, now, silence)
+
+
+async def _close(
+    connection: AsyncConnection,
+    tables: FeedTables,
+    whose: Iterable[UUID],
+    at: datetime,
+    reason: Callable[[Visit, SubjectState], ClosedBy | None],
+) -> int:
+    """Lock subjects as check-ins do, look again, and close what ``reason`` gives a reason for."""
+    states = await subjects.lock(connection, whose, at)
+    if not states:
+        return 0
+    visits = await repository.going_on(connection, list(states))
+    reasons = {visit: reason(visit, states[visit.subject_id]) for visit in visits}
+    changes = [Change(visit, closed(visit, why)) for visit, why in reasons.items() if why]
+    await repository.write(connection, [change.after for change in changes if change.after])
+    await enqueue(connection, tables, list(visit_events(changes, at)))
+    return len(changes)

@@ -3,14 +3,13 @@
 ``type`` is ``/problems/<slug>``, a page for people that each service serves itself.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -18,7 +17,19 @@ from starlette.responses import Response
 
 from shared import errors
 from shared.errors import FieldFault, Malformed, Refusal
-from shared.problem_texts import TITLES_ZH, fault_text
+from shared.problem_faults import invalid_request, malformed
+from shared.problem_texts import TITLES_ZH
+
+__all__ = [
+    "PROBLEM_SCHEMA",
+    "documented",
+    "install_problem_handlers",
+    "internal_error",
+    "malformed",
+    "problem_body",
+    "problem_response",
+    "status_of",
+]
 
 MEDIA_TYPE = "application/problem+json"
 TRACE_ID = "solomo.trace_id"
@@ -38,9 +49,6 @@ _STATUSES: Mapping[type[Refusal], int] = {
     errors.TooManyRequests: 429,
     errors.Unavailable: 503,
 }
-_MAX_FAULTS = 50
-_MAX_POINTER_PART = 100
-
 _log = structlog.get_logger(__name__)
 
 
@@ -116,18 +124,6 @@ def internal_error(scope: Mapping[str, Any]) -> Response:
     return Response(orjson.dumps(body), status_code=500, media_type=MEDIA_TYPE)
 
 
-def malformed(
-    error: ValidationError | RequestValidationError, document: Any, at: str = ""
-) -> Malformed:
-    """The refusal for a Pydantic error about ``document``, JSON as it was parsed.
-
-    For code that validates by itself, such as the lines of a batch; ``at`` is the pointer of
-    ``document`` in the body.
-    """
-    found = error.errors()[:_MAX_FAULTS]
-    return Malformed(*(_fault(fault, fault["loc"], document, at) for fault in found))
-
-
 def documented(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
     """What FastAPI's ``responses`` wants: the refusals of an endpoint, grouped by status."""
     by_status: dict[int, list[type[Refusal]]] = {}
@@ -183,7 +179,7 @@ async def _on_refusal(request: Request, error: Exception) -> Response:
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
-    return problem_response(request.scope, _invalid_request(error))
+    return problem_response(request.scope, invalid_request(error))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -207,57 +203,6 @@ async def _on_no_connection(request: Request, error: Exception) -> Response:
 
 async def _on_unexpected(request: Request, _error: Exception) -> Response:
     return internal_error(request.scope)
-
-
-def _invalid_request(error: RequestValidationError) -> Malformed:
-    return Malformed(*(_located(fault, error.body) for fault in error.errors()[:_MAX_FAULTS]))
-
-
-def _located(fault: Mapping[str, Any], body: Any) -> FieldFault:
-    """Where in the request a fault is, by the first part of FastAPI's location."""
-    place, *rest = fault["loc"]
-    if fault["type"] == "json_invalid":
-        at = f" at character {rest[0]}" if rest else ""
-        return FieldFault("", fault_text(fault) + at)
-    if place == "body":
-        if isinstance(body, bytes):
-            return FieldFault("", "must be JSON, with the header Content-Type: application/json")
-        return _fault(fault, rest, body, "")
-    prefix = {"query": "?", "header": "header:", "path": "path:", "cookie": "cookie:"}
-    return FieldFault(f"{prefix.get(place, '')}{'/'.join(map(str, rest))}", fault_text(fault))
-
-
-def _fault(fault: Mapping[str, Any], loc: Sequence[Any], document: Any, at: str) -> FieldFault:
-    return FieldFault(at + _pointer(fault["type"], loc, document), fault_text(fault))
-
-
-def _pointer(fault_type: str, loc: Iterable[Any], document: Any) -> str:
-    """JSON Pointer (RFC 6901) of a Pydantic location.
-
-    Pydantic also puts the names of union members and validators into a location; parts that
-    the document does not have are left out, but for the name of a missing field.
-    """
-    parts, node = [], document
-    path = list(loc)
-    for index, part in enumerate(path):
-        if _has(node, part):
-            node = node[part]
-        elif not (fault_type == "missing" and index == len(path) - 1):
-            continue
-        parts.append(_escaped(str(part)))
-    return "".join(f"/{part}" for part in parts)
-
-
-def _has(node: Any, part: Any) -> bool:
-    if isinstance(node, dict):
-        return part in node
-    return isinstance(node, list) and isinstance(part, int) and part < len(node)
-
-
-def _escaped(part: str) -> str:
-    """Fit for a JSON Pointer in UTF-8: a name that the caller made up may be anything."""
-    short = part[:_MAX_POINTER_PART].encode(errors="replace").decode()
-    return short.replace("~", "~0").replace("/", "~1")
 
 
 def _from_http(error: HTTPException) -> Refusal:

@@ -10,9 +10,8 @@ from uuid import UUID
 from services.geo_api.presence.domain import Fix
 from services.geo_api.presence.matching import Containment, FenceMatch, locate
 from services.geo_api.subjects.domain import Vouch
-from shared.errors import Conflict
-from shared.geo import LonLat
 from shared.identity import Identity
+from shared.lonlat import LonLat
 
 MAX_AHEAD = timedelta(minutes=5)
 """A device's clock may be so far ahead of ours; a later fix is refused."""
@@ -34,13 +33,6 @@ class CheckInKind(StrEnum):
 class CheckInStatus(StrEnum):
     ACCEPTED = "accepted"
     NOT_RECORDED = "not_recorded"
-
-
-class KeyReused(Conflict):
-    """The id was used before by this subject, for another check-in."""
-
-    slug = "key_reused"
-    title = "This id was already used for something else"
 
 
 @dataclass(frozen=True, slots=True)

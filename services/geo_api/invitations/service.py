@@ -22,6 +22,7 @@ class ShownInvitation:
 
     token: str
     url: str
+    campaign: str
     expires_at: datetime
 
 
@@ -40,4 +41,5 @@ class Inviter:
         ttl_s = int(VALID_FOR.total_seconds())
         token = mint(self.signing, claims.model_dump(mode="json"), ttl_s)
         expires_at = datetime.fromtimestamp(int(now.timestamp()) + ttl_s, UTC)
-        return ShownInvitation(token, f"{self.join_url}#invitation={token}", expires_at)
+        url = f"{self.join_url}#invitation={token}"
+        return ShownInvitation(token, url, self.campaign, expires_at)

@@ -1,11 +1,12 @@
 """The wire form of an answer, built once and stored as it is sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from services.geo_api.checkins.domain import Answer, CheckIn, CheckInStatus, Verdict
+from services.geo_api.checkins.service.outcome import Outcome
 from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import Decision, GrantedCoupon
 from services.geo_api.presence.domain import Change, Transition
@@ -13,22 +14,15 @@ from services.geo_api.presence.matching import FenceMatch
 from services.geo_api.subjects.domain import NotRecorded
 
 
-def accepted(
-    check_in: CheckIn,
-    matches: Sequence[tuple[FenceMatch, Transition | None]],
-    changes: Sequence[Change],
-    coupons: Sequence[GrantedCoupon],
-    decisions: Sequence[Decision],
-    invitation: ShownInvitation | None,
-) -> Answer:
+def accepted(outcome: Outcome) -> Answer:
     body = {
-        "check_in": _check_in(check_in, CheckInStatus.ACCEPTED, None),
-        "matches": [_match(match, transition) for match, transition in matches],
-        "visits": [_visit(change) for change in changes if change.after or change.before],
-        "coupons": [_coupon(coupon) for coupon in coupons],
-        "invitation": _invitation(invitation),
+        "check_in": _check_in(outcome.check_in, CheckInStatus.ACCEPTED, None),
+        "matches": [_match(match, transition) for match, transition in outcome.matches],
+        "visits": [*map(_visit, outcome.changes)],
+        "coupons": [*map(_coupon, outcome.coupons)],
+        "invitation": _invitation(outcome.invitation),
     }
-    return Answer(201, orjson.dumps(body), orjson.dumps([_decision(d) for d in decisions]))
+    return Answer(201, orjson.dumps(body), orjson.dumps([*map(_decision, outcome.decisions)]))
 
 
 def not_recorded(

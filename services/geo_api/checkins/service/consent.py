@@ -23,7 +23,9 @@ from shared.identity import Identity
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """``admitted`` may be kept; ``refused`` not, with the reason; ``forgotten`` are subjects
+    """What the judgement under the lock gives.
+
+    ``admitted`` may be kept; ``refused`` not, with the reason; ``forgotten`` are subjects
     whose rows this transaction made for nothing; ``told`` are sealed identities of new ones.
     """
 

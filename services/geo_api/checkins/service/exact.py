@@ -42,9 +42,7 @@ class DayKeys:
             async with self.database.begin() as connection:
                 await connection.execute(_MAKE, {"day": day, "wrapped": wrapped})
                 stored = await connection.scalar(_READ, {"day": day})
-            self._known[day] = (
-                StorageKey(self.storage.decrypt(stored, context)) if stored else None
-            )
+            self._known[day] = StorageKey(self.storage.decrypt(stored, context)) if stored else None
         return self._known[day]
 
     def forget_before(self, day: date) -> None:

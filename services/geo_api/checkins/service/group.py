@@ -19,11 +19,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins import repository
-from services.geo_api.checkins.domain import Answer, CheckIn, KeyReused, Verdict, distinct
+from services.geo_api.checkins.domain import Answer, CheckIn, Verdict, distinct
 from services.geo_api.checkins.repository import Key
 from services.geo_api.checkins.service import answers, stays, writing
 from services.geo_api.checkins.service.consent import admit, without_consent
-from services.geo_api.checkins.service.outcome import Outcome, Tools
+from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
 from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import Situation
 from services.geo_api.offers.service import grants
@@ -31,6 +31,7 @@ from services.geo_api.presence.domain import Transition
 from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects.domain import NotRecorded, SubjectState
 from shared.contracts.events import Lifecycle
+from shared.idempotency import KeyReused
 
 Results = dict[Key, Answer | KeyReused]
 
@@ -53,9 +54,7 @@ class Group:
             await self._decide_won(connection, won, known)
         return self.results
 
-    def _answer_without_consent(
-        self, known: Mapping[UUID, SubjectState]
-    ) -> dict[Key, CheckIn]:
+    def _answer_without_consent(self, known: Mapping[UUID, SubjectState]) -> dict[Key, CheckIn]:
         """Set those aside that plainly may not be kept: they touch no table."""
         candidates = {}
         for key, check_in in self.check_ins.items():
@@ -123,9 +122,10 @@ class Group:
         for outcome, grant in zip(outcomes, granted, strict=True):
             outcome.coupons, outcome.decisions = grant.coupons, grant.decisions
             outcome.invitation = self._invite(outcome, states)
-            outcome.answer = _answer(outcome)
+            outcome.answer = answers.accepted(outcome)
             self.results[outcome.check_in.key] = outcome.answer
-        await writing.write(connection, self.tools, outcomes, tracks, states, told)
+        decided = Decided(outcomes, tracks, states, told)
+        await writing.write(connection, self.tools, decided)
 
     def _invite(
         self, outcome: Outcome, states: Mapping[UUID, SubjectState]
@@ -139,9 +139,7 @@ class Group:
             state.subject_id, outcome.verdict.deepest_store, outcome.check_in.received_at
         )
 
-    def _forget(
-        self, check_in: CheckIn, reason: NotRecorded, state: SubjectState | None
-    ) -> None:
+    def _forget(self, check_in: CheckIn, reason: NotRecorded, state: SubjectState | None) -> None:
         verdict = self.verdicts[check_in.key]
         invitation = None
         welcome = reason is not NotRecorded.ERASED and not check_in.is_too_late
@@ -204,15 +202,4 @@ def _situation(outcome: Outcome, states: Mapping[UUID, SubjectState]) -> Situati
         occurred_at=check_in.occurred_at,
         received_at=check_in.received_at,
         presences=outcome.presences,
-    )
-
-
-def _answer(outcome: Outcome) -> Answer:
-    return answers.accepted(
-        outcome.check_in,
-        outcome.matches,
-        outcome.changes,
-        outcome.coupons,
-        outcome.decisions,
-        outcome.invitation,
     )

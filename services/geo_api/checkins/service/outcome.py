@@ -13,9 +13,9 @@ from services.geo_api.checkins.service.exact import DayKeys
 from services.geo_api.invitations.service import Inviter, ShownInvitation
 from services.geo_api.offers.domain import Decision, GrantedCoupon, OfferBook, Presence
 from services.geo_api.offers.service.grants import GrantContext
-from services.geo_api.presence.domain import Change, Transition
+from services.geo_api.presence.domain import Change, Track, Transition
 from services.geo_api.presence.matching import FenceIndex, FenceMatch
-from services.geo_api.subjects.domain import Vouch
+from services.geo_api.subjects.domain import SubjectState, Vouch
 from shared.feed.tables import FeedTables
 from shared.keys import GeoKeys
 
@@ -87,3 +87,17 @@ class Outcome:
     decisions: Sequence[Decision] = ()
     invitation: ShownInvitation | None = None
     answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A group on its way to the tables.
+
+    ``outcomes`` are ordered by occurrence, ``states`` are the locked subjects, ``told`` the
+    sealed identities of subjects that were not told of before.
+    """
+
+    outcomes: Sequence[Outcome]
+    tracks: Mapping[UUID, Track]
+    states: Mapping[UUID, SubjectState]
+    told: Mapping[UUID, bytes]

@@ -94,9 +94,7 @@ def _left(
                 yield match, Transition.EXIT
 
 
-def _presences(
-    outcome: Outcome, track: Track, fences: FencesInForce
-) -> Iterator[Presence]:
+def _presences(outcome: Outcome, track: Track, fences: FencesInForce) -> Iterator[Presence]:
     entered = {
         change.after.visit_id
         for change in outcome.changes

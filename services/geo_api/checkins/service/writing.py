@@ -13,38 +13,32 @@ from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import CheckIn
 from services.geo_api.checkins.service.answers import match_record
 from services.geo_api.checkins.service.exact import coarse_cell, seal_exact
-from services.geo_api.checkins.service.outcome import Outcome, Tools
-from services.geo_api.checkins.service.stays import Tracks, settled
+from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
+from services.geo_api.checkins.service.stays import settled
 from services.geo_api.feeding import tell
+from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import GrantedCoupon
 from services.geo_api.presence import repository as presence
+from services.geo_api.presence.domain import Track
 from services.geo_api.presence.events import visit_events
 from services.geo_api.subjects import repository as subjects
-from services.geo_api.subjects.domain import SubjectState
 from shared.contracts.events import EventType
 from shared.feed.outbox import PreparedEvent, enqueue
 from shared.sealing import StorageKey
 
 
-async def write(
-    connection: AsyncConnection,
-    tools: Tools,
-    outcomes: Sequence[Outcome],
-    tracks: Tracks,
-    states: Mapping[UUID, SubjectState],
-    told: Mapping[UUID, bytes],
-) -> None:
-    """Write all that the group decided; ``told`` are sealed identities not told before."""
-    day = outcomes[0].check_in.received_at.date()
-    day_key = await tools.day_keys.prepare(day)
+async def write(connection: AsyncConnection, tools: Tools, decided: Decided) -> None:
+    """Write all that a group decided, and its events."""
+    outcomes = decided.outcomes
+    day_key = await tools.day_keys.prepare(outcomes[0].check_in.received_at.date())
     await repository.write(connection, _columns(outcomes, day_key))
     kept, gone = settled(outcomes)
     await presence.write(connection, kept)
     await presence.remove(connection, gone)
-    await presence.alias(connection, [*_aliases(tracks)])
-    await subjects.touch(connection, _seen(outcomes, states, told))
+    await presence.alias(connection, [*_aliases(decided.tracks)])
+    await subjects.touch(connection, _seen(decided))
     await repository.write_answers(connection, _answers(outcomes))
-    await enqueue(connection, tools.feed_tables, [*_events(outcomes, told)])
+    await enqueue(connection, tools.feed_tables, [*_events(outcomes, decided.told)])
 
 
 def _columns(outcomes: Sequence[Outcome], day_key: StorageKey | None) -> Mapping[str, list[Any]]:
@@ -72,7 +66,7 @@ def _columns(outcomes: Sequence[Outcome], day_key: StorageKey | None) -> Mapping
     }
 
 
-def _aliases(tracks: Tracks) -> Iterator[tuple[UUID, UUID, UUID]]:
+def _aliases(tracks: Mapping[UUID, Track]) -> Iterator[tuple[UUID, UUID, UUID]]:
     for subject, track in tracks.items():
         for former, present in track.aliases.items():
             yield subject, former, present
@@ -81,20 +75,16 @@ def _aliases(tracks: Tracks) -> Iterator[tuple[UUID, UUID, UUID]]:
 Seen = tuple[UUID, datetime | None, datetime | None, bool, datetime | None]
 
 
-def _seen(
-    outcomes: Sequence[Outcome],
-    states: Mapping[UUID, SubjectState],
-    told: Mapping[UUID, bytes],
-) -> list[Seen]:
+def _seen(decided: Decided) -> list[Seen]:
     latest: dict[UUID, Seen] = {}
-    for check_in in (outcome.check_in for outcome in outcomes):
+    for check_in in (outcome.check_in for outcome in decided.outcomes):
         subject = check_in.subject_id
         latest[subject] = (
             subject,
-            check_in.occurred_at,  # outcomes are ordered by occurrence: the last one stands
+            check_in.occurred_at,  # ordered by occurrence: the last one stands
             check_in.received_at,
-            subject in told,
-            states[subject].erased_at,
+            subject in decided.told,
+            decided.states[subject].erased_at,
         )
     return list(latest.values())
 
@@ -117,7 +107,7 @@ def _events(outcomes: Sequence[Outcome], told: Mapping[UUID, bytes]) -> Iterator
         for coupon in outcome.coupons:
             yield _coupon_granted(outcome.check_in, coupon)
         if outcome.invitation is not None:
-            yield _invitation_shown(outcome)
+            yield _invitation_shown(outcome, outcome.invitation)
 
 
 def _identity_observed(check_in: CheckIn, sealed: bytes) -> PreparedEvent:
@@ -177,7 +167,7 @@ def _coupon_granted(check_in: CheckIn, coupon: GrantedCoupon) -> PreparedEvent:
     )
 
 
-def _invitation_shown(outcome: Outcome) -> PreparedEvent:
+def _invitation_shown(outcome: Outcome, invitation: ShownInvitation) -> PreparedEvent:
     check_in = outcome.check_in
     return tell(
         EventType.INVITATION_SHOWN,
@@ -186,5 +176,5 @@ def _invitation_shown(outcome: Outcome) -> PreparedEvent:
         time=check_in.received_at,
         received_at=check_in.received_at,
         store_id=outcome.verdict.deepest_store,
-        data={"check_in_id": check_in.check_in_id},
+        data={"check_in_id": check_in.check_in_id, "campaign": invitation.campaign},
     )

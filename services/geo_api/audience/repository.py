@@ -1,0 +1,41 @@
+"""Erasing a subject from every table of geo_api."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+NOBODY = UUID(int=0)
+"""Stands for the subject in ledger rows that outlive an erasure."""
+
+_DELETIONS = [
+    text(f"DELETE FROM geo.{table} WHERE subject_id = :subject")
+    for table in (
+        "check_in_receipts",
+        "check_ins",
+        "visits",
+        "visit_aliases",
+        "coupon_codes",
+        "coupons",
+        "subjects",
+    )
+]
+
+# The ledger keeps what was given and for how much, and loses whom. Use numbers were unique per
+# subject and coupon, and coupon ids are unique by themselves, so they stay unique for nobody.
+_ANONYMISE = text(
+    "UPDATE geo.redemptions SET subject_id = :nobody, benefit = benefit WHERE subject_id = :subject"
+)
+
+_SIBLINGS = text("""
+    UPDATE geo.subjects SET siblings = array_remove(siblings, :subject)
+    WHERE :subject = ANY(siblings) AND subject_id <> :subject
+""")
+
+
+async def erase(connection: AsyncConnection, subject: UUID) -> None:
+    """Remove every row about a subject; redemptions stay as amounts of nobody."""
+    for statement in _DELETIONS:
+        await connection.execute(statement, {"subject": subject})
+    await connection.execute(_ANONYMISE, {"subject": subject, "nobody": NOBODY})
+    await connection.execute(_SIBLINGS, {"subject": subject})

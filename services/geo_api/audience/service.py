@@ -1,0 +1,131 @@
+"""Taking over what member_api tells: who a subject is now, and that somebody is erased."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.audience import repository
+from services.geo_api.checkins.service.outcome import buried_name
+from services.geo_api.subjects import repository as subjects
+from shared.contracts.events import (
+    SCHEMA_VERSION,
+    Applied,
+    AudienceFacts,
+    Erasure,
+    Event,
+    EventResult,
+    EventType,
+)
+from shared.feed.outbox import forget_subject
+from shared.feed.tables import FeedTables
+from shared.keys import GeoKeys
+
+Facts = tuple[Event, AudienceFacts]
+
+
+async def apply(
+    connection: AsyncConnection,
+    tables: FeedTables,
+    keys: GeoKeys,
+    documents: Sequence[dict[str, Any]],
+    now: datetime,
+) -> list[EventResult]:
+    """Apply each event once; a malformed one is refused alone. Results in order."""
+    results: dict[int, EventResult] = {}
+    facts: dict[int, Facts] = {}
+    for position, document in enumerate(documents):
+        try:
+            event = _read(document)
+            if event.type is EventType.SUBJECT_ERASED:
+                await _erase(connection, tables, keys, event)
+                results[position] = EventResult(id=str(event.id), status=Applied.APPLIED)
+            else:
+                facts[position] = (event, AudienceFacts.model_validate(event.data))
+        except (ValidationError, ValueError) as error:
+            results[position] = _refused(document, error)
+    results |= await _apply_facts(connection, facts, now)
+    return [results[position] for position in range(len(documents))]
+
+
+def _read(document: dict[str, Any]) -> Event:
+    event = Event.model_validate(document)
+    if event.schemaversion > SCHEMA_VERSION:
+        raise ValueError(f"schema version {event.schemaversion} is newer than this service")
+    if event.type not in (EventType.AUDIENCE_CHANGED, EventType.SUBJECT_ERASED):
+        raise ValueError(f"{event.type} is not for geo_api")
+    if event.subject is None:
+        raise ValueError("subject is missing")
+    return event
+
+
+def _refused(document: dict[str, Any], error: Exception) -> EventResult:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    else:
+        reason = str(error)
+    return EventResult(id=str(document.get("id")), status=Applied.REFUSED, reason=reason)
+
+
+async def _apply_facts(
+    connection: AsyncConnection, facts: dict[int, Facts], now: datetime
+) -> dict[int, EventResult]:
+    """Of several events of one subject the highest revision counts; the others are duplicates."""
+    newest: dict[Any, int] = {}
+    for position, (event, _) in facts.items():
+        held = newest.get(event.subject)
+        if held is None or facts[held][0].revision < event.revision:
+            newest[event.subject] = position
+    changed = set()
+    if newest:
+        chosen = [facts[position] for position in newest.values()]
+        changed = await subjects.apply_facts(connection, _columns(chosen), now)
+    return {
+        position: EventResult(
+            id=str(event.id),
+            status=Applied.APPLIED
+            if newest[event.subject] == position and event.subject in changed
+            else Applied.DUPLICATE,
+        )
+        for position, (event, _) in facts.items()
+    }
+
+
+def _columns(facts: Iterable[Facts]) -> dict[str, object]:
+    rows = [
+        (
+            event.subject,
+            event.revision,
+            fact.person_id,
+            ",".join(map(str, fact.siblings)),
+            fact.lifecycle.value,
+            fact.tier,
+            orjson.dumps(fact.tags).decode(),
+            orjson.dumps(fact.segments).decode(),
+            orjson.dumps(fact.model_dump(mode="json")["consents"]).decode(),
+        )
+        for event, fact in facts
+    ]
+    names = (
+        "subjects", "revisions", "persons", "siblings", "lifecycles",
+        "tiers", "tags", "segments", "consents",
+    )  # fmt: skip
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return dict(zip(names, columns, strict=True))
+
+
+async def _erase(
+    connection: AsyncConnection, tables: FeedTables, keys: GeoKeys, event: Event
+) -> None:
+    """Lock the subject as check-ins do, so that no group keeps what is being erased."""
+    erasure = Erasure.model_validate(event.data)
+    if event.subject is None:
+        return
+    await subjects.lock(connection, [event.subject], event.received_at)
+    await subjects.bury(connection, buried_name(keys, event.subject), erasure.erased_at)
+    await repository.erase(connection, event.subject)
+    await forget_subject(connection, tables, event.subject)

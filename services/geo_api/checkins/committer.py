@@ -1,0 +1,189 @@
+"""Group commit within a process: concurrent check-ins share one transaction.
+
+While one group is being written, the next one gathers; nobody waits for a timer. Each caller gets
+its own answer, after the commit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import Histogram
+from shared.feed.delivery import Deliverer
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from services.geo_api.checkins.domain import Answer, CheckIn, Verdict, judge
+from services.geo_api.checkins.service.group import decide
+from services.geo_api.checkins.service.outcome import Tools
+from services.geo_api.presence.matching import Fix
+from shared.db import Database
+from shared.errors import Refusal, Unavailable
+
+MAX_GROUP = 500
+"""Check-ins per transaction: large enough to spread a commit, small enough to hold locks briefly."""
+
+MAX_WAITING = 20_000
+"""Check-ins that may wait in one process; past it callers are told to come back."""
+
+_RETRIED = frozenset({"40P01", "40001"})
+_DATA_FAULTS = ("22", "23")
+_ATTEMPTS = 5
+
+_log = structlog.get_logger(__name__)
+_group_size = Histogram(
+    "solomo_check_in_group_size",
+    "Check-ins decided in one transaction",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 500),
+)
+
+Result = Answer | Refusal
+_Waiting = tuple[Sequence[CheckIn], "asyncio.Future[list[Result]]"]
+
+
+class Busy(Unavailable):
+    slug = "busy"
+    title = "Too much to do just now"
+
+
+class Unconfirmed(Unavailable):
+    """The database went away before it said that it had committed."""
+
+    slug = "unconfirmed"
+    title = "It is not known whether this was recorded"
+
+
+@dataclass(slots=True)
+class Committer:
+    """Decides check-ins in groups, ``lanes`` groups at a time."""
+
+    database: Database
+    tools: Tools
+    feed: Deliverer
+    lanes: int = 2
+    _waiting: deque[_Waiting] = field(default_factory=deque)
+    _count: int = 0
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _workers: list["asyncio.Task[None]"] = field(default_factory=list)
+    _closing: bool = False
+
+    def start(self) -> None:
+        self._workers = [asyncio.create_task(self._work()) for _ in range(self.lanes)]
+
+    async def stop(self) -> None:
+        """Finish what was accepted, then end."""
+        self._closing = True
+        self._arrived.set()
+        await asyncio.gather(*self._workers)
+
+    async def submit(self, check_ins: Sequence[CheckIn]) -> list[Result]:
+        """Decide ``check_ins`` (at most ``MAX_GROUP``); their results in order, once committed.
+
+        Raises Busy when too many wait, Unconfirmed when the database went away meanwhile: then
+        the same ids sent again settle what became of them.
+        """
+        if self._closing or self._count + len(check_ins) > MAX_WAITING:
+            raise Busy("Send the same check-in again in a second, with the same id.")
+        future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((check_ins, future))
+        self._count += len(check_ins)
+        self._arrived.set()
+        return await future
+
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.wait()
+            group = self._take()
+            if group:
+                await self._serve(group)
+            elif self._closing:
+                return
+
+    def _take(self) -> list[_Waiting]:
+        """Whole submissions, up to ``MAX_GROUP`` check-ins."""
+        group: list[_Waiting] = []
+        size = 0
+        while self._waiting and size + len(self._waiting[0][0]) <= MAX_GROUP:
+            group.append(self._waiting.popleft())
+            size += len(group[-1][0])
+        self._count -= size
+        if not self._waiting and not self._closing:
+            self._arrived.clear()
+        return group
+
+    async def _serve(self, group: list[_Waiting]) -> None:
+        everything = [check_in for check_ins, _ in group for check_in in check_ins]
+        _group_size.observe(len(everything))
+        try:
+            results = await self._commit(everything)
+        except Exception as error:  # noqa: BLE001 - every caller must hear of it
+            self._fail(group, error)
+            return
+        self.feed.wake()
+        position = 0
+        for check_ins, future in group:
+            if not future.done():
+                future.set_result(results[position : position + len(check_ins)])
+            position += len(check_ins)
+
+    def _fail(self, group: list[_Waiting], error: Exception) -> None:
+        for _, future in group:
+            if not future.done():
+                future.set_exception(_explained(error))
+        if not isinstance(_explained(error), Refusal):
+            _log.error("group_failed", exc_info=error)
+
+    async def _commit(self, check_ins: list[CheckIn]) -> list[Result]:
+        """One transaction, again after a deadlock; a data fault is narrowed down by halves."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._attempt(check_ins)
+            except DBAPIError as error:
+                code = _sqlstate(error)
+                if code in _RETRIED and attempt < _ATTEMPTS:
+                    continue
+                if code.startswith(_DATA_FAULTS) and len(check_ins) > 1:
+                    return await self._halves(check_ins)
+                if code.startswith(_DATA_FAULTS):
+                    _log.error("check_in_refused_by_database", sqlstate=code)
+                raise
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _attempt(self, check_ins: list[CheckIn]) -> list[Result]:
+        await self.tools.day_keys.prepare(check_ins[0].received_at.date())
+        async with self.database.begin() as connection:
+            return [*await decide(connection, self.tools, check_ins, self._verdicts)]
+
+    async def _halves(self, check_ins: list[CheckIn]) -> list[Result]:
+        middle = len(check_ins) // 2
+        results: list[Result] = []
+        for half in (check_ins[:middle], check_ins[middle:]):
+            try:
+                results += await self._commit(half)
+            except DBAPIError as error:
+                if not _sqlstate(error).startswith(_DATA_FAULTS):
+                    raise
+                refusal = Unavailable("This check-in could not be stored; it was logged.")
+                results += [refusal] * len(half)
+        return results
+
+    def _verdicts(self, check_ins: Sequence[CheckIn]) -> list[Verdict]:
+        fixes = [Fix(c.position.lon, c.position.lat, c.accuracy_m) for c in check_ins]
+        found = self.tools.fences.current.index.match(fixes)
+        return [judge(m, c.accuracy_m) for m, c in zip(found, check_ins, strict=True)]
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
+def _explained(error: Exception) -> Exception:
+    lost = isinstance(error, OperationalError | PoolTimeout | OSError) or (
+        isinstance(error, DBAPIError)
+        and (error.connection_invalidated or _sqlstate(error)[:2] in ("", "08", "57"))
+    )
+    if lost:
+        return Unconfirmed("Send the same check-in again, with the same id, to settle it.")
+    return error

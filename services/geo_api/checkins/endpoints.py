@@ -1,0 +1,150 @@
+"""HTTP of check-ins, sessions and visits."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import ValidationError
+
+from services.geo_api.checkins.committer import MAX_GROUP, Busy, Committer, Result, Unconfirmed
+from services.geo_api.checkins.domain import Answer, CheckIn
+from services.geo_api.checkins.reading import Reader
+from services.geo_api.checkins.schemas import AnswerOut, CheckInIn
+from shared.access import allow
+from shared.auth import Principal, Role
+from shared.errors import FieldFault, Malformed, Refusal, TooLarge, TooManyRequests
+from shared.idempotency import KeyReused
+from shared.problems import documented, malformed, problem_body
+from shared.wire import parse_json
+
+MAX_BATCH = 10_000
+
+router = APIRouter(prefix="/v1/check-ins", tags=["check-ins"])
+Caller = Annotated[Principal, allow(Role.SERVER, Role.MEMBER)]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=AnswerOut,
+    responses={
+        200: {"model": AnswerOut, "description": "A repeat, or not recorded"},
+        **documented(KeyReused, Malformed, TooManyRequests, Busy, Unconfirmed),
+    },
+)
+async def check_in(
+    request: Request,
+    body: CheckInIn,
+    caller: Caller,
+    explain: Annotated[bool, Query(description="adds `decisions`")] = False,
+) -> Response:
+    """Match a location report, and give visits, coupons and the invitation in the same answer.
+
+    The first time 201; the same id again 200 with the same body; without consent 200, and
+    nothing is kept. The same id with another body is refused.
+    """
+    state = request.app.state
+    read = Reader(state.keys, caller, state.clock()).read(body)
+    if caller.role is Role.SERVER:
+        state.limiter.take("subject", read.subject_id.hex)
+    [result] = await state.committer.submit([read])
+    if isinstance(result, Refusal):
+        raise result
+    return Response(
+        result.explained() if explain else result.body,
+        status_code=result.http_status,
+        media_type="application/json",
+    )
+
+
+@router.post(
+    "/batch",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+            "description": "A line for each check-in, in order: `line`, `http_status` and the "
+            "body of the single call, or a problem. A missing line means unknown: send it again.",
+        },
+        **documented(Malformed, TooLarge, TooManyRequests),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/x-ndjson": {"schema": {"type": "string"}},
+                "application/json": {
+                    "schema": {
+                        "type": "array",
+                        "maxItems": MAX_BATCH,
+                        "items": {"$ref": "#/components/schemas/CheckInIn"},
+                    }
+                },
+            },
+        }
+    },
+)
+async def check_in_batch(request: Request, caller: Caller) -> StreamingResponse:
+    """Up to 10,000 check-ins, as a JSON array or NDJSON. A bad line harms no other."""
+    lines = _lines(await request.body())
+    if len(lines) > MAX_BATCH:
+        raise TooLarge(f"A batch holds at most {MAX_BATCH} check-ins; send {len(lines)} in parts.")
+    state = request.app.state
+    reader = Reader(state.keys, caller, state.clock())
+    answers = _answer_lines(lines, reader, state.committer)
+    return StreamingResponse(answers, media_type="application/x-ndjson")
+
+
+def _lines(body: bytes) -> list[bytes]:
+    """The documents of a batch: the elements of an array, or the lines that are not blank."""
+    if body.lstrip()[:1] == b"[":
+        return [orjson.dumps(item) for item in parse_json(body)]
+    return [line for line in body.split(b"\n") if line.strip()]
+
+
+async def _answer_lines(
+    lines: Sequence[bytes], reader: Reader, committer: Committer
+) -> AsyncIterator[bytes]:
+    """Answer chunk by chunk, each after its commit. Ends early when the database goes away."""
+    for start in range(0, len(lines), MAX_GROUP):
+        read = [_read(line, reader) for line in lines[start : start + MAX_GROUP]]
+        accepted = [item for item in read if isinstance(item, CheckIn)]
+        try:
+            results = iter(await committer.submit(accepted) if accepted else [])
+        except (Busy, Unconfirmed) as refusal:
+            yield _chunk(read, iter([refusal] * len(accepted)), start)
+            continue
+        yield _chunk(read, results, start)
+
+
+def _chunk(read: Sequence[CheckIn | Malformed], results: Any, start: int) -> bytes:
+    answered = (next(results) if isinstance(item, CheckIn) else item for item in read)
+    return b"".join(_line(number, result) for number, result in enumerate(answered, start + 1))
+
+
+def _read(line: bytes, reader: Reader) -> CheckIn | Malformed:
+    try:
+        return reader.read(CheckInIn.model_validate_json(line))
+    except ValidationError as error:
+        return _explain(line, error)
+    except Malformed as error:
+        return error
+
+
+def _explain(line: bytes, error: ValidationError) -> Malformed:
+    try:
+        return malformed(error, parse_json(line))
+    except Malformed as not_json:
+        return not_json
+    except RecursionError:
+        return Malformed(FieldFault("", "is nested too deeply"))
+
+
+def _line(number: int, result: Result) -> bytes:
+    if isinstance(result, Answer):
+        return result.numbered(number) + b"\n"
+    problem = problem_body(result)
+    numbered = {"line": number, "http_status": problem["status"], **problem}
+    return orjson.dumps(numbered, default=str) + b"\n"

@@ -1,0 +1,97 @@
+"""From the wire to a check-in: who it is about, where in WGS 84, and what is refused."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from services.geo_api.checkins.domain import MAX_AHEAD, MEMBER_BACK, CheckIn
+from services.geo_api.checkins.schemas import CheckInIn
+from services.geo_api.subjects.domain import Vouch
+from services.geo_api.subjects.schemas import SubjectIn
+from shared.auth import Principal, Role, read_signed
+from shared.contracts.events import ConsentReceipt
+from shared.datum import to_wgs84
+from shared.errors import FieldFault, Malformed, Unauthenticated
+from shared.identity import Identity, normalise, subject_id
+from shared.keys import GeoKeys
+from shared.lonlat import check_position
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads check-ins of one caller, all received at one moment."""
+
+    keys: GeoKeys
+    principal: Principal
+    received_at: datetime
+
+    def read(self, wire: CheckInIn) -> CheckIn:
+        """Raises Malformed naming the field."""
+        identity, subject = self._subject(wire.subject)
+        check_position(wire.latitude, wire.longitude)
+        self._check_time(wire.occurred_at)
+        return CheckIn(
+            check_in_id=wire.id,
+            subject_id=subject,
+            identity=identity,
+            kind=wire.kind,
+            position=to_wgs84(wire.longitude, wire.latitude, wire.datum),
+            received_latitude=wire.latitude,
+            received_longitude=wire.longitude,
+            datum=wire.datum.value,
+            accuracy_m=wire.accuracy_m,
+            occurred_at=wire.occurred_at,
+            received_at=self.received_at,
+            signals=wire.signals.model_dump(exclude_defaults=True),
+            vouch=self._vouch(wire, subject),
+            source=self.principal.role.value,
+            request_hash=hashlib.sha256(wire.model_dump_json().encode()).digest(),
+        )
+
+    def _subject(self, named: SubjectIn | None) -> tuple[Identity | None, UUID]:
+        if self.principal.role is Role.MEMBER:
+            if named is not None:
+                detail = "must be left out: your token says who you are"
+                raise Malformed(FieldFault("/subject", detail))
+            assert self.principal.subject_id is not None  # noqa: S101 - every member token has it
+            return None, self.principal.subject_id
+        if named is None:
+            detail = "is needed with a server key: namespace, issuer and value of the person"
+            raise Malformed(FieldFault("/subject", detail))
+        identity = normalise(named.namespace, named.issuer, named.value, at="/subject")
+        return identity, subject_id(self.keys.identity, identity)
+
+    def _check_time(self, occurred_at: datetime) -> None:
+        if occurred_at - self.received_at > MAX_AHEAD:
+            minutes = int(MAX_AHEAD.total_seconds() // 60)
+            detail = f"lies more than {minutes} minutes ahead of our clock: set the device's clock"
+            raise Malformed(FieldFault("/occurred_at", detail))
+        if self.principal.role is Role.MEMBER and self.received_at - occurred_at > MEMBER_BACK:
+            hours = int(MEMBER_BACK.total_seconds() // 3600)
+            detail = f"lies more than {hours} hours back; only a server key may report so late"
+            raise Malformed(FieldFault("/occurred_at", detail))
+
+    def _vouch(self, wire: CheckInIn, subject: UUID) -> Vouch | None:
+        if wire.consent is not None and self.principal.role is Role.MEMBER:
+            detail = "only a server key vouches; send the consent_receipt of POST /v1/consents"
+            raise Malformed(FieldFault("/consent", detail))
+        if wire.consent_receipt is not None:
+            return self._receipt(wire.consent_receipt, subject)
+        if wire.consent is None:
+            return None
+        return Vouch(wire.consent.purpose, wire.consent.version, wire.consent.given_at)
+
+    def _receipt(self, token: str, subject: UUID) -> Vouch:
+        try:
+            claims = read_signed(token, self.keys.public)
+            receipt = ConsentReceipt.model_validate(claims)
+        except (Unauthenticated, ValidationError):
+            detail = "is not a consent receipt in date; ask for a new one at POST /v1/consents"
+            raise Malformed(FieldFault("/consent_receipt", detail)) from None
+        if claims["iss"] != "member" or receipt.sub != subject:
+            detail = "was given out for somebody else"
+            raise Malformed(FieldFault("/consent_receipt", detail))
+        return Vouch(receipt.purpose, receipt.version, receipt.given_at)

@@ -1,0 +1,139 @@
+"""The wire form of check-ins."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.geo_api.checkins.domain import CheckInKind, CheckInStatus
+from services.geo_api.presence.domain import ClosedBy, Transition
+from services.geo_api.subjects.domain import NotRecorded
+from services.geo_api.subjects.schemas import SubjectIn
+from shared.contracts.events import Purpose
+from shared.datum import Datum
+from shared.wire import Latitude, Longitude, Moment, Number, WireModel
+
+MAX_ACCURACY_M = 100_000
+MAX_RECEIPT = 2_000
+
+
+class SignalsIn(WireModel):
+    """What the device says about its fix; speed in metres per second."""
+
+    mocked: bool = False
+    speed_mps: Annotated[Number, Field(ge=0, le=1_000)] | None = None
+    source: str | None = None
+
+
+class ConsentIn(WireModel):
+    """The caller vouches that it holds this consent of the person."""
+
+    purpose: Purpose
+    version: Annotated[str, Field(min_length=1, max_length=64)]
+    given_at: Moment
+
+
+class CheckInIn(WireModel):
+    """One location report. Degrees in ``datum``; ``accuracy_m`` is the 68 % radius in metres."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0198f1c2-7a30-7b54-9c1d-2f6a52d0c001",
+                    "kind": "manual",
+                    "latitude": 40.7419,
+                    "longitude": -73.9893,
+                    "datum": "wgs84",
+                    "accuracy_m": 15,
+                    "occurred_at": "2026-11-23T12:00:00-05:00",
+                    "subject": {"namespace": "app_user", "issuer": "demo", "value": "42"},
+                    "signals": {"mocked": False},
+                    "consent": {
+                        "purpose": "visit_history",
+                        "version": "2026-11",
+                        "given_at": "2026-11-20T09:00:00Z",
+                    },
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    kind: CheckInKind
+    latitude: Latitude
+    longitude: Longitude
+    datum: Datum = Datum.WGS84
+    accuracy_m: Annotated[Number, Field(ge=0, le=MAX_ACCURACY_M)]
+    occurred_at: Moment
+    subject: SubjectIn | None = None
+    signals: SignalsIn = SignalsIn()
+    consent: ConsentIn | None = None
+    consent_receipt: Annotated[str, Field(max_length=MAX_RECEIPT)] | None = None
+
+
+class CheckInOut(BaseModel):
+    id: UUID
+    status: CheckInStatus
+    reason: NotRecorded | None
+
+
+class MatchOut(BaseModel):
+    """``distance_m`` to the fence's boundary, negative inside; ``overlap`` 0 to 1."""
+
+    store_id: str
+    geofence_id: str
+    geofence_version: int
+    inside: bool
+    distance_m: float
+    overlap: float
+    confidence: int
+    transition: Transition | None
+
+
+class VisitOut(BaseModel):
+    """``state`` is open, exited, expired, or retracted where late fixes dissolved the visit."""
+
+    id: UUID
+    store_id: str
+    state: str
+    entered_at: datetime
+    last_inside_at: datetime
+    left_at: datetime | None
+    closed_by: ClosedBy | None
+
+
+class CouponOut(BaseModel):
+    id: UUID
+    offer_id: str
+    title: str
+    code: str
+    store_id: str
+    benefit: dict[str, Any]
+    valid_until: datetime
+
+
+class InvitationOut(BaseModel):
+    token: str
+    url: str
+    expires_at: datetime
+
+
+class DecisionOut(BaseModel):
+    offer_id: str
+    offer_version: int
+    store_id: str | None
+    granted: bool
+    reason: str | None
+
+
+class AnswerOut(BaseModel):
+    """What a check-in gives back; a repeat gives the same. ``decisions`` with ``?explain=true``."""
+
+    check_in: CheckInOut
+    matches: list[MatchOut]
+    visits: list[VisitOut]
+    coupons: list[CouponOut]
+    invitation: InvitationOut | None
+    decisions: list[DecisionOut] | None = None

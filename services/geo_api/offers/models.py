@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    SmallInteger,
     Text,
     UniqueConstraint,
     Uuid,
@@ -35,9 +36,10 @@ class Offer(Base):
 
 
 class OfferVersion(Base):
-    """What an offer says. Once it was active it is frozen; a change makes the next version.
+    """What an offer says. It is never altered; a change makes the next version.
 
-    ``terms`` is the wire form of trigger, stores, caps, benefit and coupon.
+    ``terms`` is the wire form of trigger, stores, caps, benefit and coupon. ``frozen_at`` is
+    when the version first could grant.
     """
 
     __tablename__ = "offer_versions"
@@ -61,7 +63,9 @@ class OfferCounter(Base):
     """Units granted under one cap of an offer, across its versions.
 
     ``scope`` is ``total`` (others may come: by store, by day). ``cap`` null means no limit.
-    The check is the second wall behind the guarded update.
+    ``granting_version`` is the version that may take units, null while the offer is not active:
+    so one row says all that the guarded update asks. ``taken`` is what the last update took.
+    The check is the second wall behind that update.
     """
 
     __tablename__ = "offer_counters"
@@ -73,6 +77,8 @@ class OfferCounter(Base):
     scope: Mapped[str] = mapped_column(Text, primary_key=True)
     used: Mapped[int] = mapped_column(BigInteger)
     cap: Mapped[int | None] = mapped_column(BigInteger)
+    granting_version: Mapped[int | None] = mapped_column(Integer)
+    taken: Mapped[int] = mapped_column(BigInteger)
 
 
 class Coupon(Base):
@@ -80,6 +86,7 @@ class Coupon(Base):
 
     ``grant_key`` is the visit, or the check-in where no visit came of it: granted at most once
     per (offer, subject, visit). ``code`` is encrypted; it is looked up by ``coupon_codes``.
+    ``occurred_at`` is when the person was where it was won, and so tells the visit too.
     ``evidence`` keeps the verdict that won it: fence, version, band of distance, kind.
     """
 
@@ -104,6 +111,7 @@ class Coupon(Base):
     benefit: Mapped[dict[str, Any]] = mapped_column(JSONB)
     code: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(Text)
+    occurred_at: Mapped[datetime] = mapped_column(Timestamp)
     granted_at: Mapped[datetime] = mapped_column(Timestamp)
     valid_from: Mapped[datetime] = mapped_column(Timestamp)
     valid_until: Mapped[datetime] = mapped_column(Timestamp)
@@ -115,7 +123,18 @@ class CouponCode(Base):
     """From the keyed hash of a code to its coupon; written with the coupon."""
 
     __tablename__ = "coupon_codes"
+    __table_args__ = (Index(None, "subject_id"),)
 
     code_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     subject_id: Mapped[UUID] = mapped_column(Uuid)
     coupon_id: Mapped[UUID] = mapped_column(Uuid)
+
+
+class OfferBookVersion(Base):
+    """One row, counted up in the transaction of every change to offers."""
+
+    __tablename__ = "offer_book_version"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,1 @@
+"""Use cases of offers: keeping them, granting coupons, listing and using those."""

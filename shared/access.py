@@ -53,8 +53,10 @@ class _Allow(SecurityBase):
         if principal.role not in self.roles:
             names = " or ".join(sorted(self.roles))
             raise Forbidden(f"A {principal.role} token cannot do this; use one of role {names}.")
-        kind = "subject" if principal.role is Role.MEMBER else "key"
-        limiter.take(kind, principal.name)
+        if principal.subject_id is not None:
+            limiter.take("subject", principal.subject_id.hex)
+        else:
+            limiter.take("key", f"{principal.role}:{principal.name}")
         return principal
 
 

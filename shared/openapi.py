@@ -21,9 +21,7 @@ def document_problems(app: FastAPI) -> None:
     build = app.openapi
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _with_problems(build())
-        return app.openapi_schema
+        return _with_problems(build())
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 

@@ -1,0 +1,95 @@
+"""The outbox: facts written in the transaction of the change they tell of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ARRAY, SmallInteger, Text, Uuid, bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.events import Event, EventType
+from shared.feed.tables import FeedTables, Lane, bucket_of
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedEvent:
+    """An event with its CloudEvent already in JSON; ``payload`` is sent as it stands."""
+
+    event_id: UUID
+    subject_id: UUID | None
+    type: str
+    payload: bytes
+
+
+def prepare(event: Event | Mapping[str, Any]) -> PreparedEvent:
+    """Put an event, or the mapping of one, into JSON once and for all."""
+    if isinstance(event, Event):
+        payload = event.model_dump_json().encode()
+        return PreparedEvent(event.id, event.subject, event.type.value, payload)
+    subject = event.get("subject")
+    return PreparedEvent(
+        UUID(str(event["id"])),
+        None if subject is None else UUID(str(subject)),
+        str(event["type"]),
+        orjson.dumps(dict(event)),
+    )
+
+
+async def enqueue(
+    connection: AsyncConnection,
+    tables: FeedTables,
+    events: Sequence[PreparedEvent | Event | Mapping[str, Any]],
+    *,
+    lane: Lane = Lane.NORMAL,
+) -> None:
+    """Write events to the outbox, in order, in the caller's transaction, by one statement.
+
+    From a session take ``await session.connection()``. After the commit, ``Deliverer.wake()``
+    spares the events the wait for the next poll.
+    """
+    if not events:
+        return
+    ready = [e if isinstance(e, PreparedEvent) else prepare(e) for e in events]
+    rows = (
+        func.unnest(
+            bindparam("buckets", type_=ARRAY(SmallInteger)),
+            bindparam("subjects", type_=ARRAY(Uuid)),
+            bindparam("ids", type_=ARRAY(Uuid)),
+            bindparam("types", type_=ARRAY(Text)),
+            bindparam("payloads", type_=ARRAY(Text)),
+        )
+        .table_valued("bucket", "subject_id", "event_id", "type", "payload")
+        .render_derived()
+    )
+    source = select(
+        bindparam("lane", type_=SmallInteger),
+        *(rows.c[name] for name in ("bucket", "subject_id", "event_id", "type", "payload")),
+    )
+    await connection.execute(
+        insert(tables.outbox).from_select(
+            ["lane", "bucket", "subject_id", "event_id", "type", "payload"], source
+        ),
+        {
+            "lane": int(lane),
+            "buckets": [bucket_of(e.subject_id, e.event_id) for e in ready],
+            "subjects": [e.subject_id for e in ready],
+            "ids": [e.event_id for e in ready],
+            "types": [e.type for e in ready],
+            "payloads": [e.payload.decode() for e in ready],
+        },
+    )
+
+
+async def forget_subject(connection: AsyncConnection, tables: FeedTables, subject_id: UUID) -> None:
+    """Drop what waits, is parked or was heard of a subject; the news of its erasure stays."""
+    outbox, inbox = tables.outbox, tables.inbox
+    await connection.execute(
+        delete(outbox)
+        .where(outbox.c.bucket == bucket_of(subject_id, subject_id))
+        .where(outbox.c.subject_id == subject_id)
+        .where(outbox.c.type != EventType.SUBJECT_ERASED.value)
+    )
+    await connection.execute(delete(inbox).where(inbox.c.subject_id == subject_id))

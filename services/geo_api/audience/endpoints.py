@@ -15,7 +15,7 @@ from shared.problems import documented
 router = APIRouter(prefix="/v1/audience", tags=["feed"])
 
 
-@router.post("/batch", response_model=EventResults, responses=documented(Malformed))
+@router.post("/batch", responses=documented(Malformed))
 async def apply_audience(
     request: Request,
     body: EventBatch,

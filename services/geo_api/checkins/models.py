@@ -27,11 +27,17 @@ class CheckInReceipt(Base):
 
     ``answer`` is the exact JSON text of the body; after the retention horizon it is the
     reduced one. It is null only inside the transaction that decides. ``decisions`` is the text
-    that ``?explain=true`` adds.
+    that ``?explain=true`` adds, null once the answer was reduced.
     """
 
     __tablename__ = "check_in_receipts"
-    __table_args__ = (Index(None, "received_at"),)
+    __table_args__ = (
+        Index(
+            "ix_check_in_receipts_reducible",
+            "received_at",
+            postgresql_where="decisions IS NOT NULL",
+        ),
+    )
 
     subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     check_in_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

@@ -92,7 +92,7 @@ class Receipt:
 
     request_hash: bytes
     answer: str
-    decisions: str
+    decisions: str | None
 
 
 async def claim(

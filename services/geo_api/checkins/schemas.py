@@ -80,14 +80,17 @@ class CheckInOut(BaseModel):
 
 
 class MatchOut(BaseModel):
-    """``distance_m`` to the fence's boundary, negative inside; ``overlap`` 0 to 1."""
+    """``distance_m`` to the fence's boundary, negative inside; ``overlap`` 0 to 1.
+
+    Both are null in the repeat of an answer older than seven days.
+    """
 
     store_id: str
     geofence_id: str
     geofence_version: int
     inside: bool
-    distance_m: float
-    overlap: float
+    distance_m: float | None
+    overlap: float | None
     confidence: int
     transition: Transition | None
 

@@ -69,6 +69,17 @@ _PERHAPS_SILENT = text("""
     LIMIT :most
 """)
 
+# Newest entry first; the position of the last page makes the next one start behind it.
+_LIST = text(f"""
+    SELECT {_VISIT_COLUMNS} FROM geo.visits
+    WHERE state = :state
+      AND (CAST(:store AS text) IS NULL OR store_id = :store)
+      AND (CAST(:entered_at AS timestamptz) IS NULL
+           OR (entered_at, visit_id) < (:entered_at, CAST(:visit_id AS uuid)))
+    ORDER BY entered_at DESC, visit_id DESC
+    LIMIT :most
+""")
+
 
 async def going_on(connection: AsyncConnection, subjects: Sequence[UUID]) -> list[Visit]:
     """The visits that a next fix may prolong: open ones, and those closed by silence alone."""
@@ -91,6 +102,27 @@ async def perhaps_silent(connection: AsyncConnection, before: datetime, most: in
     """Subjects with an open visit that no fix inside has prolonged since ``before``."""
     rows = await connection.execute(_PERHAPS_SILENT, {"before": before, "most": most})
     return [row.subject_id for row in rows]
+
+
+async def list_visits(
+    connection: AsyncConnection,
+    *,
+    store_id: str | None,
+    state: VisitState,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Visit]:
+    """Visits in one state, latest entry first, behind the (entered_at, visit_id) ``after``."""
+    entered_at, visit_id = after or (None, None)
+    return await _visits(
+        connection,
+        _LIST,
+        state=state.value,
+        store=store_id,
+        entered_at=entered_at,
+        visit_id=visit_id,
+        most=limit,
+    )
 
 
 async def write(connection: AsyncConnection, visits: Sequence[Visit]) -> None:

@@ -37,7 +37,7 @@ class SessionOut(BaseModel):
     expires_at: datetime
 
 
-@router.post("", status_code=201, response_model=SessionOut, responses=documented(Malformed))
+@router.post("", status_code=201, responses=documented(Malformed))
 async def create_session(
     request: Request,
     body: SessionIn,

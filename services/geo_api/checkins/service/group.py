@@ -80,7 +80,7 @@ class Group:
             if receipt.request_hash != candidates[key].request_hash:
                 self.results[key] = key_reused(candidates[key])
             else:
-                body, why = receipt.answer.encode(), receipt.decisions.encode()
+                body, why = receipt.answer.encode(), (receipt.decisions or "[]").encode()
                 self.results[key] = Answer(200, body, why)
         return [check_in for key, check_in in candidates.items() if key in won]
 

@@ -1,0 +1,158 @@
+"""What has to happen by time alone: silent visits, retention, partitions, old keys.
+
+Every process runs every job; an advisory lock lets one of them do it at a time. Each run is noted
+in ``maintenance_runs``, so that an operator and ``/metrics`` see a job that does not run.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from prometheus_client import Gauge
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.checkins.service.exact import DayKeys
+from services.geo_api.metadata import IDEMPOTENCY
+from services.geo_api.presence.service import expire_silent_visits
+from shared.clock import Clock
+from shared.db import Database
+from shared.feed.tables import FeedTables
+
+EXACT_FOR = timedelta(days=7)
+"""So long exact coordinates, distances and decisions live, from ``received_at``."""
+
+CELL_FOR = timedelta(days=90)
+"""So long the coarse cell lives."""
+
+MONTHS_AHEAD = 2
+_BATCH = 5_000
+
+_log = structlog.get_logger(__name__)
+_last_run = Gauge(
+    "solomo_maintenance_last_run_timestamp_seconds",
+    "When a periodic job last ended well in this process",
+    ["job"],
+    multiprocess_mode="max",
+)
+
+Job = Callable[[AsyncConnection, datetime], Awaitable[int]]
+
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('solomo ' || :job))")
+
+_NOTE = text("""
+    INSERT INTO geo.maintenance_runs AS r (job, ran_at, changed, failures)
+    VALUES (:job, :now, :changed, 0)
+    ON CONFLICT (job) DO UPDATE SET ran_at = EXCLUDED.ran_at, changed = EXCLUDED.changed
+""")
+
+_DESTROY_KEYS = text("""
+    UPDATE geo.day_keys SET wrapped_key = NULL, destroyed_at = :now
+    WHERE day < CAST(:horizon AS date) AND wrapped_key IS NOT NULL
+""")
+
+# The reduced answer keeps what was granted and which fences held, and loses how far in.
+_REDUCE_ANSWERS = text("""
+    UPDATE geo.check_in_receipts AS r
+    SET decisions = NULL,
+        answer = (r.answer::jsonb || jsonb_build_object('matches', COALESCE((
+            SELECT jsonb_agg(m || '{"distance_m": null, "overlap": null}')
+            FROM jsonb_array_elements(r.answer::jsonb -> 'matches') AS m), '[]')))::text
+    FROM (
+        SELECT subject_id, check_in_id FROM geo.check_in_receipts
+        WHERE received_at < :horizon AND decisions IS NOT NULL LIMIT :most
+    ) AS old
+    WHERE r.subject_id = old.subject_id AND r.check_in_id = old.check_in_id
+""")
+
+_REDUCE_CHECK_INS = text("""
+    UPDATE geo.check_ins SET matches = NULL, exact = NULL, signals = NULL
+    WHERE received_at < :horizon AND received_at >= :since AND matches IS NOT NULL
+""")
+
+_DROP_CELLS = text("""
+    UPDATE geo.check_ins SET cell = NULL
+    WHERE received_at < :horizon AND cell IS NOT NULL
+""")
+
+_ENSURE_MONTH = text("SELECT geo.ensure_check_in_month(CAST(:month AS date))")
+
+
+@dataclass(slots=True)
+class Maintenance:
+    """The periodic jobs of one process."""
+
+    database: Database
+    tables: FeedTables
+    day_keys: DayKeys
+    clock: Clock
+    wake_feed: Callable[[], None]
+    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    def start(self) -> None:
+        jobs: list[tuple[str, float, Job]] = [
+            ("expire_visits", 15, self._expire_visits),
+            ("retention", 600, self._retain),
+            ("partitions", 3600, self._partition),
+            ("idempotency", 3600, self._forget_keys),
+        ]
+        self._tasks = [asyncio.create_task(self._repeat(*job)) for job in jobs]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _repeat(self, name: str, every_s: float, job: Job) -> None:
+        while True:
+            try:
+                await self.run(name, job)
+                _last_run.labels(name).set_to_current_time()
+            except (SQLAlchemyError, OSError) as error:
+                _log.error("maintenance_failed", job=name, error=type(error).__name__)
+            await asyncio.sleep(every_s)
+
+    async def run(self, name: str, job: Job) -> int:
+        """Run a job once, unless another process does just now; gives the rows changed."""
+        now = self.clock()
+        async with self.database.begin() as connection:
+            if not await connection.scalar(_TRY_LOCK, {"job": name}):
+                return 0
+            changed = await job(connection, now)
+            await connection.execute(_NOTE, {"job": name, "now": now, "changed": changed})
+        return changed
+
+    async def _expire_visits(self, connection: AsyncConnection, now: datetime) -> int:
+        expired = await expire_silent_visits(connection, self.tables, now)
+        if expired:
+            self.wake_feed()
+        return expired
+
+    async def _retain(self, connection: AsyncConnection, now: datetime) -> int:
+        horizon = now - EXACT_FOR
+        values = {"horizon": horizon, "now": now, "most": _BATCH, "since": now - CELL_FOR}
+        changed = 0
+        for statement in (_DESTROY_KEYS, _REDUCE_ANSWERS, _REDUCE_CHECK_INS):
+            names = statement.compile().params.keys()
+            chosen = {name: values[name] for name in names}
+            changed += (await connection.execute(statement, chosen)).rowcount
+        cells = await connection.execute(_DROP_CELLS, {"horizon": now - CELL_FOR})
+        self.day_keys.forget_before(horizon.date())
+        return changed + cells.rowcount
+
+    async def _partition(self, connection: AsyncConnection, now: datetime) -> int:
+        month = now.replace(day=1)
+        for _ in range(MONTHS_AHEAD + 1):
+            await connection.execute(_ENSURE_MONTH, {"month": month.date()})
+            month = (month + timedelta(days=32)).replace(day=1)
+        return 0
+
+    async def _forget_keys(self, connection: AsyncConnection, now: datetime) -> int:
+        expired = IDEMPOTENCY.delete().where(IDEMPOTENCY.c.expires_at <= now)
+        return (await connection.execute(expired)).rowcount

@@ -1,0 +1,62 @@
+"""HTTP of visits: who is in the store now, and who was."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from services.geo_api.presence import repository
+from services.geo_api.presence.domain import VisitState
+from services.geo_api.presence.schemas import VisitOut
+from shared.access import allow
+from shared.auth import Principal, Role
+from shared.db import Session
+from shared.errors import FieldFault, Forbidden, Malformed
+from shared.ids import Slug
+from shared.pagination import Limit, Page, decode_cursor, encode_cursor
+from shared.problems import documented
+
+router = APIRouter(prefix="/v1/visits", tags=["visits"])
+
+
+@router.get("", responses=documented(Malformed, Forbidden))
+async def list_visits(
+    session: Session,
+    caller: Annotated[Principal, allow(Role.SERVER, Role.MARKETER, Role.STAFF)],
+    limit: Limit = 50,
+    cursor: str | None = None,
+    store_id: Annotated[Slug | None, Query(description="staff: its own store only")] = None,
+    state: Annotated[VisitState, Query()] = VisitState.OPEN,
+) -> Page[VisitOut]:
+    """Visits by entry, latest first. Without filters: who is in which store now."""
+    visits = await repository.list_visits(
+        await session.connection(),
+        store_id=_visible_store(caller, store_id),
+        state=state,
+        after=_position(cursor),
+        limit=limit + 1,
+    )
+    more = len(visits) > limit
+    shown = visits[:limit]
+    next_cursor = encode_cursor(shown[-1].entered_at, shown[-1].visit_id) if more else None
+    return Page(items=[VisitOut.of(visit) for visit in shown], next_cursor=next_cursor)
+
+
+def _visible_store(caller: Principal, asked: str | None) -> str | None:
+    """Staff see their own store; the others any, or all."""
+    if caller.role is not Role.STAFF:
+        return asked
+    if asked not in (None, caller.store_id):
+        raise Forbidden(f"This staff token sees store {caller.store_id} only.")
+    return caller.store_id
+
+
+def _position(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    entered_at, visit_id = decode_cursor(cursor, parts=2)
+    try:
+        return datetime.fromisoformat(entered_at), UUID(visit_id)
+    except (TypeError, ValueError):
+        raise Malformed(FieldFault("?cursor", "is not one that this list gave out")) from None

@@ -1,0 +1,16 @@
+"""Settings of geo_api, ``SOLOMO_*`` in the environment."""
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class GeoSettings(ServiceSettings):
+    """``member_url`` is where the feed tells its facts, ``join_url`` where people join."""
+
+    geo_database_url: str
+    member_url: str = "http://127.0.0.1:8002"
+    join_url: str = "http://127.0.0.1:8002/join"
+    campaign: str = Field(default="check-in", max_length=64)
+    database_pool: int = Field(default=8, ge=2, le=100)
+    commit_lanes: int = Field(default=2, ge=1, le=8)

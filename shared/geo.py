@@ -44,7 +44,6 @@ __all__ = [
     "parse_geometry",
     "shape_from_wkb",
     "to_ewkb",
-    "to_ewkt",
     "to_geojson",
 ]
 
@@ -106,13 +105,11 @@ def to_geojson(shape: Shape) -> dict[str, Any]:
 
 
 def to_ewkb(shape: Shape) -> bytes:
-    """For a column ``geometry(Geometry, 4326)``: the outline, or a circle's centre as a point."""
+    """For a column ``geometry(Geometry, 4326)``: the outline, or a circle's centre as a point.
+
+    Binary, since text does not keep every digit; PostGIS reads its hex form as a geometry.
+    """
     return bytes(shapely.to_wkb(_located(shape), include_srid=True))
-
-
-def to_ewkt(shape: Shape) -> str:
-    """The same as text, with every digit that it takes to come back equal."""
-    return f"SRID={SRID};{shapely.to_wkt(_located(shape), rounding_precision=-1)}"
 
 
 def shape_from_wkb(wkb: bytes | str, radius_m: float | None = None) -> Shape:

@@ -178,10 +178,12 @@ def _explain_if_invalid(geometry: Polygon | MultiPolygon, at: str) -> None:
     parts = shapely.get_parts(geometry)
     for part in parts:
         for ring in (part.exterior, *part.interiors):
-            if Polygon(ring).area < LEAST_AREA_DEG2:
+            if ring.convex_hull.area < LEAST_AREA_DEG2:
                 raise _fault(at, "a ring encloses no area")
         if not part.is_valid:
             raise _fault(at, _reason(part))
+        if part.area < LEAST_AREA_DEG2:
+            raise _fault(at, "the polygon encloses no area")
     if not geometry.is_valid:
         raise _fault(at, f"the polygons overlap or share an edge: {_reason(geometry)}")
 

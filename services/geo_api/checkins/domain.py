@@ -7,8 +7,13 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from services.geo_api.presence.domain import Fix
-from services.geo_api.presence.matching import Containment, FenceMatch, locate
+from services.geo_api.presence.domain import ANY_STORE, Fix
+from services.geo_api.presence.matching import (
+    Containment,
+    FenceMatch,
+    absence_means_outside,
+    locate,
+)
 from services.geo_api.subjects.domain import Vouch
 from shared.identity import Identity
 from shared.lonlat import LonLat
@@ -97,9 +102,10 @@ def judge(matches: Sequence[FenceMatch], accuracy_m: float) -> Verdict:
     for match in matches:
         places[locate(match.distance_m, accuracy_m)].add(match.fence.store_id)
     inside = frozenset(places[Containment.INSIDE])
+    coarse = frozenset() if absence_means_outside(accuracy_m) else frozenset({ANY_STORE})
     return Verdict(
         inside=inside,
-        uncertain=frozenset(places[Containment.UNCERTAIN]) - inside,
+        uncertain=(frozenset(places[Containment.UNCERTAIN]) | coarse) - inside,
         matches=tuple(match for match in matches if match.overlap > 0 or match.inside),
     )
 

@@ -37,6 +37,10 @@ class Transition(StrEnum):
     EXIT = "exit"
 
 
+ANY_STORE = "*"
+"""Among the uncertain stores of a fix: it is so coarse that it says of no store "outside"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fix:
     """One accepted check-in, as visits see it: the stores it is inside of and those in doubt."""
@@ -50,6 +54,10 @@ class Fix:
     @property
     def order(self) -> tuple[datetime, UUID]:
         return self.occurred_at, self.check_in_id
+
+    def is_outside(self, store_id: str) -> bool:
+        in_doubt = store_id in self.uncertain or ANY_STORE in self.uncertain
+        return not in_doubt and store_id not in self.inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ class Stays:
         for visit in [*self.going_on.values()]:
             if visit.store_id in fix.inside:
                 changes.append(self._prolong(visit, fix))
-            elif visit.store_id not in fix.uncertain:
+            elif fix.is_outside(visit.store_id):
                 changes.append(self._close(visit, ClosedBy.LEFT))
             elif visit.provisional:
                 changes.append(self._put(visit, _reopened(visit)))

@@ -1,0 +1,117 @@
+"""``./solomo up``: set up what is missing and start what is down."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from cli.home import PROJECT, Home, Secrets
+from cli.installation import Installation, locked, prepare, require_space
+from cli.keys import create_keys
+from cli.output import CommandFailed, Output
+from cli.parts import Part, environment_of
+
+_NEEDED_BYTES = 1024**3
+
+
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
+    """No arguments: ports and the number of workers are SOLOMO_* variables."""
+
+
+def run(_arguments: argparse.Namespace, output: Output) -> int:
+    began = time.monotonic()
+    home = Home.find()
+    home.create()
+    with locked(home, output):
+        installation = prepare(home, os.environ.get("SOLOMO_DATABASE_URL"), output)
+        started = _bring_up(installation, output)
+    _tell(installation, started, time.monotonic() - began, output)
+    return 0
+
+
+def _bring_up(installation: Installation, output: Output) -> list[str]:
+    """Start what is down, in order; gives back what had to be started."""
+    require_space(installation.home, _NEEDED_BYTES)
+    create_keys(installation.home.keys)
+    started = []
+    if installation.cluster is not None and installation.cluster.process is None:
+        output.step("Starting PostgreSQL ...")
+        installation.cluster.start(output)
+        started.append("postgres")
+    wanted = {part: _environment(part, installation) for part in installation.parts}
+    down = [part for part in installation.parts if not _serves(part, wanted[part])]
+    if not down:
+        return started
+    output.step("Bringing the database up to date ...")
+    _migrate(installation)
+    output.step(f"Starting {' and '.join(part.name for part in down)} ...")
+    _start(down, wanted)
+    return [*started, *(part.name for part in down)]
+
+
+def _serves(part: Part, environment: dict[str, str]) -> bool:
+    return part.process is not None and part.fits(environment) and part.is_ready()
+
+
+def _start(down: list[Part], wanted: dict[Part, dict[str, str]]) -> None:
+    """Start together, then wait for each."""
+    for part in down:
+        part.stop()
+    begun = [(part, part.start(wanted[part])) for part in down]
+    for part, process in begun:
+        part.wait_until_ready(process)
+
+
+def _environment(part: Part, installation: Installation) -> dict[str, str]:
+    secrets = installation.home.secrets()
+    password = secrets.geo_password if part.schema == "geo" else secrets.member_password
+    own = installation.database.as_user(f"solomo_{part.schema}", password)
+    return environment_of(part, installation.settings, own)
+
+
+def _migrate(installation: Installation) -> None:
+    """In a process of its own, told the secrets by its environment."""
+    secrets: Secrets = installation.home.secrets()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "SOLOMO_DATABASE_URL": installation.database.url,
+        "SOLOMO_GEO_PASSWORD": secrets.geo_password,
+        "SOLOMO_MEMBER_PASSWORD": secrets.member_password,
+        "SOLOMO_KEYS_DIR": str(installation.home.keys),
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "cli.migrate"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        message, _, hint = done.stderr.removeprefix("solomo: ").strip().partition("\n")
+        if not done.stderr.startswith("solomo: "):
+            log = installation.home.logs / "migrate.log"
+            log.write_text(done.stderr)
+            message, hint = f"A migration failed: {done.stderr.splitlines()[-1]}", f"See {log}."
+        raise CommandFailed(message, hint or None)
+
+
+def _tell(installation: Installation, started: list[str], took_s: float, output: Output) -> None:
+    document: dict[str, Any] = {
+        **installation.urls,
+        "home": str(installation.home.path),
+        "database": installation.database.place,
+        "started": started,
+        "took_s": round(took_s, 2),
+    }
+    state = f"Started in {took_s:.1f} s." if started else "Everything was running already."
+    output.say(state)
+    output.say(f"  geo_api     {installation.settings.geo_url}/docs")
+    output.say(f"  member_api  {installation.settings.member_url}/docs")
+    output.say(f"  database    {installation.database.place}")
+    output.say(f"  data        {installation.home.path}")
+    output.say("Next: ./solomo demo")
+    output.result(document)

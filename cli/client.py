@@ -1,0 +1,83 @@
+"""Calling the services from the command line: where they are, with which token, and what they say."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+
+from cli.home import Home
+from cli.output import CommandFailed
+from shared.auth import mint_operator_token
+
+TOKEN_TTL_S = 24 * 3600
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+NDJSON = "application/x-ndjson"
+
+
+def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--geo-url", metavar="URL", help="where geo_api is; default: this installation's"
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="a bearer token; default: SOLOMO_TOKEN, else one of this installation",
+    )
+
+
+def geo_url(arguments: argparse.Namespace) -> str:
+    return str(arguments.geo_url or Home.find().settings().geo_url).rstrip("/")
+
+
+def bearer(arguments: argparse.Namespace, role: str) -> dict[str, str]:
+    """The header that says who calls: the token given, else one made for ``role`` here.
+
+    Raises CommandFailed when there is neither a token nor this installation's keys.
+    """
+    return {"Authorization": f"Bearer {_given_token(arguments.token_file) or own_token(role)}"}
+
+
+def own_token(role: str, *, subject: str = "cli", store_id: str | None = None) -> str:
+    """A token signed with this installation's operator key, good for a day."""
+    keys = Home.find().keys / "operator"
+    try:
+        return mint_operator_token(
+            keys, role=role, subject=subject, ttl_s=TOKEN_TTL_S, store_id=store_id
+        )
+    except FileNotFoundError as error:
+        hint = "Start with ./solomo up, or give a token in SOLOMO_TOKEN or --token-file."
+        raise CommandFailed(f"There are no keys in {keys}.", hint) from error
+
+
+def _given_token(path: Path | None) -> str:
+    if path is None:
+        return os.environ.get("SOLOMO_TOKEN", "").strip()
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise CommandFailed(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def unreachable(url: str, error: Exception) -> CommandFailed:
+    detail = str(error) or type(error).__name__
+    return CommandFailed(f"{url} does not answer: {detail}.", "Is it up? See ./solomo status")
+
+
+def refused(status: int, body: bytes) -> CommandFailed:
+    """What a refusal says, in the words of its problem document where there is one."""
+    document = problem(body)
+    said = document.get("detail") or document.get("title") or body[:200].decode(errors="replace")
+    hint = "The token has not the right." if status in {401, 403} else None
+    return CommandFailed(f"The service refused this ({status}): {said}", hint)
+
+
+def problem(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}

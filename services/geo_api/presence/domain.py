@@ -223,12 +223,10 @@ class Track:
         folded = fold(subject_id, [*self.fixes, fix], new_id)
         amendment = amend([*self.visits.values()], folded)
         self.aliases |= amendment.aliases
-        for change in amendment.changes:
-            if change.before is not None:
-                self.stays.going_on.pop(change.before.store_id, None)
-        for change in amendment.changes:
-            if change.after is not None and change.after.may_go_on:
-                self.stays.going_on[change.after.store_id] = change.after
+        replaced = {change.before.visit_id for change in amendment.changes if change.before}
+        going_on = [v for v in self.stays.going_on.values() if v.visit_id not in replaced]
+        going_on += [c.after for c in amendment.changes if c.after and c.after.may_go_on]
+        self.stays.going_on = {visit.store_id: visit for visit in going_on}
         return amendment.changes
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from geoalchemy2 import Geography, Geometry, WKBElement
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     CheckConstraint,
     Double,
     ForeignKey,
@@ -21,12 +22,18 @@ from services.geo_api.tables import Base, Timestamp
 
 
 class Store(Base):
-    """A place of business. ``location`` is WGS 84; the received pair and its datum are kept."""
+    """A place of business. ``location`` is WGS 84; the received pair and its datum are kept.
+
+    ``index_version`` is the version of the fence index whose transaction changed the row last.
+    Those transactions commit one after another, so whoever holds version n misses exactly the
+    rows above n.
+    """
 
     __tablename__ = "stores"
     __table_args__ = (
         Index("ix_stores_location", "location", postgresql_using="gist"),
         Index("ix_stores_tags", "tags", postgresql_using="gin"),
+        Index(None, "index_version"),
     )
 
     store_id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -45,13 +52,17 @@ class Store(Base):
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     updated_at: Mapped[datetime] = mapped_column(Timestamp)
     closed_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    index_version: Mapped[int] = mapped_column(BigInteger)
 
 
 class Geofence(Base):
-    """An outline of a store. It never changes its store; deleting closes it."""
+    """An outline of a store. It never changes its store; deleting closes it.
+
+    ``index_version`` is as of ``Store``.
+    """
 
     __tablename__ = "geofences"
-    __table_args__ = (Index(None, "store_id"),)
+    __table_args__ = (Index(None, "store_id"), Index(None, "index_version"))
 
     geofence_id: Mapped[str] = mapped_column(Text, primary_key=True)
     store_id: Mapped[str] = mapped_column(ForeignKey(Store.store_id))
@@ -59,6 +70,7 @@ class Geofence(Base):
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     updated_at: Mapped[datetime] = mapped_column(Timestamp)
     closed_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    index_version: Mapped[int] = mapped_column(BigInteger)
 
 
 class GeofenceVersion(Base):

@@ -1,0 +1,12 @@
+"""HTTP of places."""
+
+from fastapi import APIRouter
+
+from services.geo_api.places.endpoints import geofences, imports, nearby, stores
+
+router = APIRouter()
+# The fixed addresses first: /v1/stores/nearby is no store of that name.
+router.include_router(nearby.router)
+router.include_router(imports.router)
+router.include_router(stores.router)
+router.include_router(geofences.router)

@@ -1,0 +1,62 @@
+"""HTTP of the stores nearest to a point, by query and, so that no address is logged, by body."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.geo_api.places import lists
+from services.geo_api.places.endpoints.common import MaySearch
+from services.geo_api.places.schemas import (
+    NearbyIn,
+    NearbyOut,
+    NearbyStores,
+    store_fields,
+)
+from shared.datum import Datum, to_wgs84
+from shared.db import Session
+from shared.errors import FieldFault, Malformed
+from shared.geo import LonLat, check_position
+from shared.pagination import Limit
+from shared.problems import documented
+
+router = APIRouter(prefix="/v1/stores/nearby", tags=["stores"])
+
+_DEFAULT_LIMIT = 20
+_EXAMPLE = {"latitude": 40.7419, "longitude": -73.9893, "datum": "wgs84", "limit": 5}
+
+
+@router.get("", responses=documented(Malformed))
+async def nearby_by_query(
+    _: MaySearch,
+    session: Session,
+    latitude: Annotated[float, Query(examples=[40.7419])],
+    longitude: Annotated[float, Query(examples=[-73.9893])],
+    datum: Datum = Datum.WGS84,
+    limit: Limit = _DEFAULT_LIMIT,
+) -> NearbyStores:
+    """Open stores nearest first, by geodesic distance."""
+    try:
+        here = check_position(latitude, longitude)
+    except Malformed as error:
+        faults = (FieldFault(f"?{f.pointer[1:]}", f.detail) for f in error.faults)
+        raise Malformed(*faults) from None
+    return await _nearby(session, to_wgs84(here.lon, here.lat, datum), limit)
+
+
+@router.post("", responses=documented(Malformed))
+async def nearby_by_body(
+    _: MaySearch, body: Annotated[NearbyIn, Body(examples=[_EXAMPLE])], session: Session
+) -> NearbyStores:
+    """The same with the position in the body, where no log and no proxy sees it."""
+    here = check_position(body.latitude, body.longitude)
+    return await _nearby(session, to_wgs84(here.lon, here.lat, body.datum), body.limit)
+
+
+async def _nearby(session: AsyncSession, here: LonLat, limit: int) -> NearbyStores:
+    found = await lists.nearby(await session.connection(), here, limit)
+    items = [
+        NearbyOut(**store_fields(near.store), distance_m=round(near.distance_m, 3))
+        for near in found
+    ]
+    return NearbyStores(items=items)

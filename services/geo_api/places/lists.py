@@ -1,0 +1,121 @@
+"""Lists of stores and geofences by pages, and the stores nearest to a point."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.places.domain import Geofence, Store
+from services.geo_api.places.repository import (
+    GEOFENCE_COLUMNS,
+    GEOFENCE_TABLES,
+    STORE_COLUMNS,
+    read_geofence,
+    read_store,
+    rows,
+)
+from shared.geo import LonLat
+
+_LIST_STORES = text(f"""
+    SELECT {STORE_COLUMNS} FROM geo.stores
+    WHERE store_id > :after
+      AND (CAST(:tag AS text) IS NULL OR tags @> ARRAY[CAST(:tag AS text)])
+      AND (CAST(:brand AS text) IS NULL OR brand = :brand)
+      AND (CAST(:closed AS boolean) IS NULL OR (closed_at IS NOT NULL) = :closed)
+      AND (CAST(:q AS text) IS NULL
+           OR name ILIKE :q OR brand ILIKE :q OR address ILIKE :q OR store_id ILIKE :q)
+    ORDER BY store_id
+    LIMIT :most
+""")
+
+_LIST_GEOFENCES = text(f"""
+    SELECT {GEOFENCE_COLUMNS} FROM {GEOFENCE_TABLES}
+    WHERE g.geofence_id > :after
+      AND (CAST(:store_id AS text) IS NULL OR g.store_id = :store_id)
+      AND (CAST(:closed AS boolean) IS NULL OR (g.closed_at IS NOT NULL) = :closed)
+    ORDER BY g.geofence_id
+    LIMIT :most
+""")
+
+NEARBY = text(f"""
+    WITH here AS (
+        SELECT ST_SetSRID(ST_MakePoint(:lon, :lat), 4326)::geography AS point
+    ), bound AS (
+        SELECT max(ST_Distance(n.location, n.point)) + 0.001 AS metres FROM (
+            SELECT s.location, here.point FROM geo.stores AS s, here
+            WHERE s.closed_at IS NULL
+            ORDER BY s.location <-> here.point
+            LIMIT :most
+        ) AS n
+    )
+    SELECT {STORE_COLUMNS}, ST_Distance(location, here.point) AS distance_m
+    FROM geo.stores, here, bound
+    WHERE closed_at IS NULL AND ST_DWithin(location, here.point, bound.metres)
+    ORDER BY distance_m, store_id
+    LIMIT :most
+""")
+"""The index orders by distance on a sphere, which may put two stores the wrong way round. So it
+only finds as many as are wanted: the farthest of these bounds what the ellipsoid then orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFilter:
+    """``q`` is looked for in name, brand, address and id; ``closed`` None means both."""
+
+    tag: str | None = None
+    brand: str | None = None
+    q: str | None = None
+    closed: bool | None = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nearby:
+    """``distance_m`` in geodesic metres."""
+
+    store: Store
+    distance_m: float
+
+
+async def list_stores(
+    connection: AsyncConnection, wanted: StoreFilter, after: str, most: int
+) -> list[Store]:
+    """The next ``most`` stores by id after ``after``."""
+    found = await rows(
+        connection,
+        _LIST_STORES,
+        after=after,
+        most=most,
+        tag=wanted.tag,
+        brand=wanted.brand,
+        closed=wanted.closed,
+        q=None if wanted.q is None else f"%{_literal(wanted.q)}%",
+    )
+    return [read_store(row) for row in found]
+
+
+async def list_geofences(
+    connection: AsyncConnection,
+    store_id: str | None,
+    *,
+    closed: bool | None,
+    after: str,
+    most: int,
+) -> list[Geofence]:
+    """The next ``most`` geofences by id after ``after``; ``closed`` None means both."""
+    found = await rows(
+        connection, _LIST_GEOFENCES, after=after, most=most, store_id=store_id, closed=closed
+    )
+    return [read_geofence(row) for row in found]
+
+
+async def nearby(connection: AsyncConnection, here: LonLat, most: int) -> list[Nearby]:
+    """The ``most`` open stores nearest to ``here`` (WGS 84), by geodesic distance, then by id."""
+    found: Sequence[Any] = await rows(connection, NEARBY, lon=here.lon, lat=here.lat, most=most)
+    return [Nearby(read_store(row), row["distance_m"]) for row in found]
+
+
+def _literal(wanted: str) -> str:
+    """The text with LIKE's own signs taken literally."""
+    return wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

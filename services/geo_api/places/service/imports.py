@@ -1,0 +1,97 @@
+"""The use case of an import: all rows of a file in one transaction, written by columns."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.places import repository
+from services.geo_api.places.domain import (
+    Outcome,
+    PlaceRow,
+    RowRefused,
+    put_geofence,
+    put_store,
+)
+from services.geo_api.places.service.writing import Changes, Writer, write
+from shared.errors import FieldFault, Refusal
+
+ROWS_AT_ONCE = 2_000
+
+Progress = Callable[[int], Awaitable[None]]
+"""Told how many rows are done."""
+
+_BE_PATIENT = text("""
+    SELECT set_config('lock_timeout', '60s', true), set_config('statement_timeout', '60s', true)
+""")
+"""An import may wait for another one to end; a person's single change may not."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What became of the rows that could be read."""
+
+    counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    refused: list[RowRefused] = field(default_factory=list)
+
+
+async def run(
+    connection: AsyncConnection,
+    writer: Writer,
+    rows: Sequence[PlaceRow],
+    *,
+    dry_run: bool,
+    progress: Progress,
+) -> Imported:
+    """Create and change stores with their geofences; what cannot be done is refused by row.
+
+    A dry run looks at the same things and writes nothing. The same rows again change nothing.
+    """
+    imported = Imported()
+    held = 0
+    if not dry_run:
+        await connection.execute(_BE_PATIENT)
+        held = await repository.lock_index(connection)
+    changed = False
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        portion = rows[start : start + ROWS_AT_ONCE]
+        changes = await _decide(connection, writer, portion, imported)
+        if changes and not dry_run:
+            await write(connection, writer, changes, held + 1)
+            changed = True
+        await progress(start + len(portion))
+    if changed:
+        await repository.publish(connection, held + 1)
+    return imported
+
+
+async def _decide(
+    connection: AsyncConnection, writer: Writer, rows: Sequence[PlaceRow], imported: Imported
+) -> Changes:
+    ids = [row.store_id for row in rows]
+    stores = await repository.stores(connection, ids)
+    geofences = await repository.geofences(connection, ids)
+    changes = Changes()
+    for row in rows:
+        name = row.store_id
+        try:
+            store, of_store = put_store(name, stores.get(name), row.store, writer.at)
+            geofence, of_geofence = put_geofence(name, geofences.get(name), row.geofence, writer.at)
+        except Refusal as refusal:
+            fault = FieldFault("/id", refusal.detail)
+            imported.refused.append(RowRefused(row.line, name, (fault,)))
+            continue
+        if of_store is not Outcome.UNCHANGED:
+            changes.stores.append(store)
+        if of_geofence is not Outcome.UNCHANGED:
+            changes.geofences.append(geofence)
+        imported.counts[_of_both(of_store, of_geofence)] += 1
+    return changes
+
+
+def _of_both(store: Outcome, geofence: Outcome) -> Outcome:
+    """A store that was there and gets its first geofence is updated."""
+    if store is not Outcome.UNCHANGED:
+        return store
+    return Outcome.UNCHANGED if geofence is Outcome.UNCHANGED else Outcome.UPDATED

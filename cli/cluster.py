@@ -50,6 +50,13 @@ class Cluster:
         return (self.directory / "PG_VERSION").exists()
 
     @property
+    def major(self) -> int | None:
+        """The version an existing data folder was made by."""
+        if not self.exists:
+            return None
+        return int((self.directory / "PG_VERSION").read_text().strip())
+
+    @property
     def process(self) -> int | None:
         """The server's process number, if it runs."""
         try:
@@ -61,14 +68,15 @@ class Cluster:
 
     @property
     def admin_url(self) -> str:
-        return f"postgresql://{ADMIN}:{self.password}@127.0.0.1:{self.port}/solomo"
+        """The superuser, in the maintenance database."""
+        return f"postgresql://{ADMIN}:{self.password}@127.0.0.1:{self.port}/postgres"
 
     def start(self, output: Output) -> None:
         """Make the cluster if it is missing and start it, recovering from a crash.
 
         Raises CommandFailed when the programs are missing or the server does not come up.
         """
-        programs = require_programs(output, self._major())
+        programs = require_programs(output, self.major)
         if not self.exists:
             output.step(f"Making a PostgreSQL {programs.major} cluster in {self.directory} ...")
             self._make(programs)
@@ -100,12 +108,6 @@ class Cluster:
             processes.working_in(self.directory), with_signal=signal.SIGKILL, within_s=_ORPHANS_S
         )
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _major(self) -> int | None:
-        """The version an existing data folder was made by."""
-        if not self.exists:
-            return None
-        return int((self.directory / "PG_VERSION").read_text().strip())
 
     def _make(self, programs: Programs) -> None:
         """Run initdb aside, then moved into place: an interrupted one leaves nothing behind."""

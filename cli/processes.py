@@ -70,6 +70,13 @@ def port_is_free(port: int) -> bool:
     return True
 
 
+def unused_port() -> int:
+    """A TCP port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def listener(port: int) -> str | None:
     """The program that listens on a TCP port, as ``name (process 42)``, if it can be seen."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}

@@ -1,0 +1,82 @@
+"""``./solomo status``: what runs, where, in which version, and how far the feeds are behind."""
+
+import argparse
+import json
+import re
+import tomllib
+from typing import Any
+
+from cli.home import PROJECT, Home
+from cli.installation import Installation, load
+from cli.output import Output
+from cli.parts import Part
+
+_DOWN = 3
+"""Exit code when something is down, as service managers have it (LSB)."""
+
+_LAG = re.compile(
+    r"^(solomo_\w*(?:lag|parked|backlog|pending)\w*(?:\{[^}]*\})?) (\S+)", re.MULTILINE
+)
+
+
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
+    """No arguments."""
+
+
+def run(_arguments: argparse.Namespace, output: Output) -> int:
+    installation = load(Home.find())
+    rows = [*map(_service, installation.parts), _database(installation)]
+    output.table([{**row, "process": row["process"] or "-"} for row in rows])
+    feeds = {part.name: _feeds(part) for part in installation.parts}
+    for name, values in feeds.items():
+        for metric, value in values.items():
+            output.say(f"{name}  {metric} {value:g}")
+    document = {
+        "version": _version(), "home": str(installation.home.path), "parts": rows, "feeds": feeds
+    }  # fmt: skip
+    output.result(document, f"SOLOMO {_version()}, data in {installation.home.path}")
+    return 0 if all(row["state"] == "ready" for row in rows) else _DOWN
+
+
+def _service(part: Part) -> dict[str, Any]:
+    process = part.process
+    ready = part.get("/readyz") if process else None
+    if process is None:
+        state, detail = "down", "start it: ./solomo up"
+    elif ready is None:
+        state, detail = "starting", f"see {part.log}"
+    else:
+        state = "ready" if ready[0] == 200 else "not ready"  # noqa: PLR2004 - HTTP's OK
+        detail = "" if state == "ready" else _shortened(ready[1])
+    return {"part": part.name, "state": state, "address": part.url, "process": process,
+            "detail": detail}  # fmt: skip
+
+
+def _database(installation: Installation) -> dict[str, Any]:
+    cluster = installation.cluster
+    if cluster is None:
+        return {"part": "postgres", "state": "ready", "address": installation.database.place,
+                "process": None, "detail": "a server of its own; not watched here"}  # fmt: skip
+    process = cluster.process
+    detail = f"PostgreSQL {cluster.major or '?'} in {cluster.directory}"
+    return {"part": "postgres", "state": "ready" if process else "down",
+            "address": installation.database.place, "process": process,
+            "detail": detail}  # fmt: skip
+
+
+def _feeds(part: Part) -> dict[str, float]:
+    """How far behind the part's feed is, as its metrics tell."""
+    answer = part.get("/metrics") if part.process else None
+    return {name: float(value) for name, value in _LAG.findall(answer[1])} if answer else {}
+
+
+def _shortened(body: str) -> str:
+    try:
+        return str(json.loads(body).get("detail", body))[:200]
+    except (ValueError, AttributeError):
+        return body[:200]
+
+
+def _version() -> str:
+    with (PROJECT / "pyproject.toml").open("rb") as file:
+        return str(tomllib.load(file)["project"]["version"])

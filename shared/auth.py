@@ -23,6 +23,7 @@ from shared.ids import uuid7
 from shared.keys import load_signing_key
 
 ALGORITHM = "Ed25519"
+SERVICE_TTL_S = 300
 _CACHE_SIZE = 20_000
 _CLOCK_SKEW_S = 30
 
@@ -91,6 +92,22 @@ def mint_role_token(
     if subject_id is not None:
         claims["sub"] = str(subject_id)
     return mint(signing, claims, ttl_s)
+
+
+@dataclass(slots=True)
+class ServiceTokens:
+    """A service's own tokens for calling the other one: short-lived, made anew before they end."""
+
+    signing: OKPKey
+    name: str
+    _token: str = ""
+    _renew_at: float = 0.0
+
+    def current(self) -> str:
+        if time.time() >= self._renew_at:
+            self._token = mint_role_token(self.signing, Role.SERVICE, self.name, SERVICE_TTL_S)
+            self._renew_at = time.time() + SERVICE_TTL_S / 2
+        return self._token
 
 
 def mint_operator_token(

@@ -1,0 +1,163 @@
+"""The composition root of geo_api: the one place that knows every part and wires them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.adapters.live_fences import LiveFences
+from services.geo_api.adapters.live_offers import LiveOffers
+from services.geo_api.audience import endpoints as audience
+from services.geo_api.checkins import endpoints as checkins
+from services.geo_api.checkins.committer import Committer
+from services.geo_api.checkins.maintenance import Maintenance
+from services.geo_api.checkins.service.exact import DayKeys
+from services.geo_api.checkins.service.outcome import Tools
+from services.geo_api.invitations.service import Inviter
+from services.geo_api.metadata import FEED, IDEMPOTENCY, REVOKED_TOKENS
+from services.geo_api.offers import endpoints as offers
+from services.geo_api.places import endpoints as places
+from services.geo_api.presence import endpoints as visits
+from services.geo_api.presence.service import close_visits_of_store
+from services.geo_api.redemptions import endpoints as redemptions
+from services.geo_api.sessions import endpoints as sessions
+from services.geo_api.settings import GeoSettings
+from shared.access import Revocations
+from shared.auth import ServiceTokens, TokenVerifier
+from shared.clock import Clock, utc_now
+from shared.db import Database
+from shared.feed.delivery import Deliverer
+from shared.feed.endpoints import feed_router
+from shared.health import Check
+from shared.http import instrument
+from shared.ids import uuid7
+from shared.keys import load_geo_keys
+
+MAX_FENCES_AGE_S = 5.0
+"""Fences and offers not confirmed for so long are not trusted: the process is not ready."""
+
+
+def create_app(
+    settings: GeoSettings | None = None,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Clock = utc_now,
+) -> FastAPI:
+    """geo_api. ``transport`` reaches member_api in tests, ``clock`` sets the time there."""
+    settings = settings or GeoSettings.load()
+    app = FastAPI(
+        title="SOLOMO geo_api",
+        version="0.1.0",
+        summary="Check-ins in; matches, visits, coupons and the invitation to join out.",
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.clock = clock
+    app.state.transport = transport
+    app.state.limiter = settings.limiter()
+    app.state.feed_tables = FEED
+    app.state.idempotency = IDEMPOTENCY
+    app.state.readiness = {}
+    for part in (places, checkins, visits, offers, redemptions, sessions, audience):
+        app.include_router(part.router)
+    app.include_router(feed_router(FEED))
+    instrument(app, "geo_api", settings)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Start what runs beside the requests; stop it in the opposite order, losing nothing."""
+    async with AsyncExitStack() as stack:
+        await _connect(app, stack)
+        await _follow(app, stack)
+        await _work(app, stack)
+        yield
+
+
+async def _connect(app: FastAPI, stack: AsyncExitStack) -> None:
+    state, settings = app.state, app.state.settings
+    state.keys = load_geo_keys(settings.keys_dir)
+    state.database = Database.connect(settings.geo_database_url, pool_size=settings.database_pool)
+    stack.push_async_callback(state.database.close)
+    revocations = Revocations(REVOKED_TOKENS)
+    state.verifier = TokenVerifier(state.keys.public, revocations)
+    await stack.enter_async_context(_running(revocations.run(state.database)))
+    state.readiness["database"] = lambda: _database_answers(state.database)
+
+
+async def _follow(app: FastAPI, stack: AsyncExitStack) -> None:
+    """Keep fences and offers in memory as the database has them."""
+    state, settings = app.state, app.state.settings
+    state.fences = LiveFences(settings.geo_database_url)
+    state.offers = LiveOffers(settings.geo_database_url)
+    for name, live in (("fences", state.fences), ("offers", state.offers)):
+        await live.start()
+        stack.push_async_callback(live.stop)
+        state.readiness[name] = _freshness(live)
+
+
+async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
+    state, settings = app.state, app.state.settings
+    service_tokens = ServiceTokens(state.keys.signing, "geo_api")
+    state.feed = Deliverer(
+        state.database,
+        FEED,
+        f"{settings.member_url}/v1/interactions/batch",
+        service_tokens.current,
+        transport=state.transport,
+    )
+    await state.feed.start()
+    stack.push_async_callback(state.feed.stop)
+    tools = Tools(
+        fences=state.fences,
+        offers=state.offers,
+        keys=state.keys,
+        inviter=Inviter(state.keys.signing, settings.join_url, settings.campaign),
+        day_keys=DayKeys(state.database, state.keys.storage),
+        feed_tables=FEED,
+        new_id=uuid7,
+    )
+    state.close_visits = _close_visits
+    maintenance = Maintenance(state.database, FEED, tools.day_keys, state.clock, state.feed.wake)
+    maintenance.start()
+    stack.push_async_callback(maintenance.stop)
+    state.committer = Committer(state.database, tools, state.feed, settings.commit_lanes)
+    state.committer.start()
+    stack.push_async_callback(state.committer.stop)
+
+
+async def _close_visits(connection: AsyncConnection, store_id: str, at: datetime) -> None:
+    await close_visits_of_store(connection, FEED, store_id, at)
+
+
+async def _database_answers(database: Database) -> str | None:
+    async with database.begin() as connection:
+        await connection.execute(text("SELECT 1"))
+    return None
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let ``work`` run beside the requests until the lifespan ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _freshness(live: LiveFences | LiveOffers) -> Check:
+    async def check() -> str | None:
+        old = live.age_s > MAX_FENCES_AGE_S
+        return f"not confirmed for {live.age_s:.0f} s" if old else None
+
+    return check

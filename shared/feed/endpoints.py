@@ -1,0 +1,113 @@
+"""The operator's view of the feed, the same on both services."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.access import allow
+from shared.auth import Role
+from shared.db import Session
+from shared.feed import parking
+from shared.feed.parking import Choice, ParkedEvent
+from shared.feed.tables import FeedTables
+from shared.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from shared.problems import documented
+
+_MAX_TYPE = 64
+_MAX_IDS = 1_000
+
+
+class ParkedEventOut(BaseModel):
+    """``reason`` is what the other service said, or why it was not understood."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    event_id: UUID
+    type: str
+    reason: str | None
+    attempts: int
+    created_at: datetime
+    parked_at: datetime
+
+
+class FeedOut(BaseModel):
+    """How far the other service is behind, and a page of the parked events."""
+
+    waiting: int
+    oldest_age_s: float
+    parked: int
+    items: list[ParkedEventOut]
+    next_cursor: str | None
+
+
+class ParkedEventsIn(BaseModel):
+    """Which parked events: those that meet each condition given. An empty body means all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event_ids: Annotated[list[UUID], Field(min_length=1, max_length=_MAX_IDS)] | None = None
+    type: Annotated[str, Field(min_length=1, max_length=_MAX_TYPE)] | None = None
+
+    def choice(self) -> Choice:
+        return Choice(event_ids=self.event_ids, type=self.type)
+
+
+class ReplayedOut(BaseModel):
+    replayed: int
+
+
+class DiscardedOut(BaseModel):
+    discarded: int
+
+
+def feed_router(tables: FeedTables) -> APIRouter:
+    """``GET /v1/feed``, ``POST /v1/feed/replay`` and ``POST /v1/feed/discard``, for server keys."""
+    router = APIRouter(
+        prefix="/v1/feed",
+        tags=["operations"],
+        dependencies=[allow(Role.SERVER)],
+        responses=documented(),
+    )
+
+    @router.get("")
+    async def show_feed(
+        session: Session,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+        type: Annotated[str | None, Query(max_length=_MAX_TYPE)] = None,  # noqa: A002 - wire name
+    ) -> FeedOut:
+        """How far the feed is behind, and the parked events, oldest first."""
+        connection = await session.connection()
+        after_id = int(decode_cursor(cursor, parts=1)[0]) if cursor else 0
+        found = await parking.list_parked(
+            connection, tables, type=type, after_id=after_id, limit=limit + 1
+        )
+        behind = await parking.lag(connection, tables)
+        return FeedOut(
+            waiting=behind.waiting,
+            oldest_age_s=round(behind.oldest_age_s, 3),
+            parked=behind.parked,
+            items=[ParkedEventOut.model_validate(event) for event in found[:limit]],
+            next_cursor=_next_cursor(found, limit),
+        )
+
+    @router.post("/replay")
+    async def replay_parked(chosen: ParkedEventsIn, session: Session) -> ReplayedOut:
+        """Have parked events told anew, once what was refused about them is mended."""
+        connection = await session.connection()
+        return ReplayedOut(replayed=await parking.replay(connection, tables, chosen.choice()))
+
+    @router.post("/discard")
+    async def discard_parked(chosen: ParkedEventsIn, session: Session) -> DiscardedOut:
+        """Throw parked events away: the other service will never hear them."""
+        connection = await session.connection()
+        return DiscardedOut(discarded=await parking.discard(connection, tables, chosen.choice()))
+
+    return router
+
+
+def _next_cursor(found: list[ParkedEvent], limit: int) -> str | None:
+    return encode_cursor(found[limit - 1].id) if len(found) > limit else None

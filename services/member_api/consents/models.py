@@ -6,7 +6,6 @@ from uuid import UUID
 from sqlalchemy import Boolean, CheckConstraint, ForeignKey, LargeBinary, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.member_api.people.models import Subject
 from services.member_api.tables import Base, Timestamp
 
 
@@ -25,7 +24,9 @@ class Consent(Base):
         CheckConstraint("state = 'withdrawn' OR withdraws IS NULL", name="withdrawal_names_grant"),
     )
 
-    subject_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey(Subject.subject_id), primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("member.subjects.subject_id"), primary_key=True
+    )
     consent_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     purpose: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)

@@ -6,7 +6,6 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.member_api.people.models import Subject
 from services.member_api.tables import Base, Timestamp
 
 
@@ -15,7 +14,9 @@ class Membership(Base):
 
     __tablename__ = "memberships"
 
-    subject_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey(Subject.subject_id), primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("member.subjects.subject_id"), primary_key=True
+    )
     event_id: Mapped[UUID] = mapped_column(Uuid)
     joined_at: Mapped[datetime] = mapped_column(Timestamp)
     store_id: Mapped[str | None] = mapped_column(Text)
@@ -27,7 +28,9 @@ class PersonalProfile(Base):
 
     __tablename__ = "personal_profiles"
 
-    subject_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey(Subject.subject_id), primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("member.subjects.subject_id"), primary_key=True
+    )
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     updated_at: Mapped[datetime] = mapped_column(Timestamp)
 
@@ -38,7 +41,9 @@ class Claim(Base):
     __tablename__ = "claims"
     __table_args__ = (Index(None, "claimed_subject_id"),)
 
-    subject_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey(Subject.subject_id), primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("member.subjects.subject_id"), primary_key=True
+    )
     claimed_subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     namespace: Mapped[str] = mapped_column(Text)
     issuer: Mapped[str] = mapped_column(Text)

@@ -1,0 +1,155 @@
+"""Who is one person: components of a ledger of merges, and the rules that speak against one."""
+
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from shared.errors import Conflict, NotFound
+from shared.identity import Namespace
+from shared.ids import birth_person_id
+
+UNIQUE_NAMESPACES = frozenset({Namespace.MEMBER_NO, Namespace.WECHAT_UNIONID})
+"""A person has one of these per issuer: two different ones are two people until shown otherwise."""
+
+MAX_IDENTITIES = 50
+MAX_MERGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectState:
+    """A subject as it is stored. The counts are its own, whoever it is joined to."""
+
+    subject_id: UUID
+    birth_person_id: UUID
+    person_id: UUID
+    first_seen_at: datetime | None
+    last_seen_at: datetime | None
+    check_ins: int
+    coupons_granted: int
+    audience_revision: int
+    audience_digest: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A live entry of the ledger: two subjects are one person."""
+
+    merge_id: UUID
+    subject_a: UUID
+    subject_b: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class MergeWish:
+    """Somebody's (``actor``) wish to make one person of two subjects, and on what evidence."""
+
+    ends: tuple[UUID, UUID]
+    evidence: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIdentity:
+    """What a subject is called; ``value`` is None for readers who may not see it."""
+
+    subject_id: UUID
+    namespace: Namespace
+    issuer: str
+    value: str | None
+    verified: bool
+
+
+class Objection(StrEnum):
+    """A rule that speaks against a merge."""
+
+    UNIQUE_NAMESPACE = "unique_namespace"
+    TOO_MANY_IDENTITIES = "too_many_identities"
+    TOO_MANY_MERGES = "too_many_merges"
+
+
+class PersonNotFound(NotFound):
+    """Nobody is known by this id or identity: never seen, or erased."""
+
+    slug = "person-not-found"
+    title = "No such person"
+
+
+class MergeNotFound(NotFound):
+    """The ledger has no merge with this id."""
+
+    slug = "merge-not-found"
+    title = "No such merge"
+
+
+class AlreadyOnePerson(Conflict):
+    """Both ends of the merge are the same person already."""
+
+    slug = "already-one-person"
+    title = "They are one person already"
+
+
+class MergeRefused(Conflict):
+    """A rule speaks against the merge; ``reason`` names it. ``override`` is for who knows better."""
+
+    slug = "merge-refused"
+    title = "A rule speaks against this merge"
+
+
+def siblings(subjects: Iterable[UUID], edges: Iterable[Edge]) -> dict[UUID, tuple[UUID, ...]]:
+    """The connected component of each subject, itself included, in id order.
+
+    Ends of edges count as subjects. The result does not depend on any order of the input.
+    """
+    groups: dict[UUID, set[UUID]] = {subject: {subject} for subject in subjects}
+    for edge in edges:
+        one = groups.setdefault(edge.subject_a, {edge.subject_a})
+        other = groups.setdefault(edge.subject_b, {edge.subject_b})
+        if one is not other:
+            small, large = sorted((one, other), key=len)
+            large |= small
+            groups.update(dict.fromkeys(small, large))
+    return {subject: tuple(sorted(group)) for subject, group in groups.items()}
+
+
+def person_of(component: Iterable[UUID]) -> UUID:
+    """The person id of a component: the lowest that any of its subjects was born with."""
+    return min(map(birth_person_id, component))
+
+
+def objection(
+    component: Sequence[UUID], edges: int, identities: Iterable[KnownIdentity]
+) -> Objection | None:
+    """What speaks against a person of these subjects, joined by that many merges.
+
+    ``identities`` are those of the component's subjects. Source: the rules R2, R3 and R6 on
+    identity, drawn from how customer data platforms went wrong with merges.
+    """
+    held = Counter(
+        (identity.namespace, identity.issuer)
+        for identity in identities
+        if identity.namespace in UNIQUE_NAMESPACES
+    )
+    if any(count > 1 for count in held.values()):
+        return Objection.UNIQUE_NAMESPACE
+    if len(component) > MAX_IDENTITIES:
+        return Objection.TOO_MANY_IDENTITIES
+    if edges > MAX_MERGES:
+        return Objection.TOO_MANY_MERGES
+    return None
+
+
+def tombstone_hash(identity_key: bytes, subject_id: UUID) -> bytes:
+    """What an erasure keeps of a subject: nobody finds the subject from it without the key."""
+    return hmac.new(identity_key, b"tombstone" + subject_id.bytes, hashlib.sha256).digest()
+
+
+def is_erased(erasures: Mapping[UUID, datetime], subject_id: UUID, at: datetime) -> bool:
+    """Whether what happened to a subject ``at`` a time is to be forgotten."""
+    erased_at = erasures.get(subject_id)
+    return erased_at is not None and at <= erased_at

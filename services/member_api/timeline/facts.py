@@ -1,0 +1,186 @@
+"""Reading an event of the feed: quickly, and saying why one cannot be taken."""
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+
+from services.member_api.people.service import SealedIdentity, open_box
+from shared.contracts.events import NOT_IN_TIMELINE, SCHEMA_VERSION, EventType
+from shared.identity import subject_id
+from shared.keys import MemberKeys
+
+MAX_REVISION = 2**31 - 1
+_OUR_OWN = frozenset(
+    {
+        EventType.SIGNED_UP.value,
+        EventType.CONSENT_CHANGED.value,
+        EventType.AUDIENCE_CHANGED.value,
+        EventType.SUBJECT_ERASED.value,
+    }
+)
+_KNOWN = frozenset(kind.value for kind in EventType) - _OUR_OWN
+TIMELINE_TYPES = frozenset(kind.value for kind in EventType if kind not in NOT_IN_TIMELINE)
+
+
+class UnreadableEvent(ValueError):  # noqa: N818 - a whole phrase, like the refusals
+    """``reason`` says why, as a word for the sender's operator."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An event that can be applied. ``identity`` comes with ``identity_observed`` only."""
+
+    event_id: UUID
+    type: str
+    subject_id: UUID | None
+    at: datetime
+    received_at: datetime
+    store_id: str | None
+    revision: int
+    retracted: bool
+    data: Mapping[str, Any]
+    identity: SealedIdentity | None = None
+
+    @property
+    def subject(self) -> UUID:
+        """The subject of an event that must have one."""
+        assert self.subject_id is not None  # noqa: S101 - read_event lets no other through
+        return self.subject_id
+
+
+def read_event(raw: Any, keys: MemberKeys) -> Fact:
+    """The fact in a CloudEvent, as JSON was parsed. Raises UnreadableEvent.
+
+    Faster than a Pydantic model by far, and reads no more than what is used.
+    """
+    if not isinstance(raw, dict):
+        raise UnreadableEvent("not_an_object")
+    kind = raw.get("type")
+    if kind not in _KNOWN:
+        raise UnreadableEvent("not_for_this_service" if kind in _OUR_OWN else "unknown_type")
+    if raw.get("specversion") != "1.0" or raw.get("schemaversion") != SCHEMA_VERSION:
+        raise UnreadableEvent("unknown_schema_version")
+    subject = raw.get("subject")
+    if subject is None and kind != EventType.STORE_CHANGED:
+        raise UnreadableEvent("missing_subject")
+    data = raw.get("data")
+    if not isinstance(data, dict):
+        raise UnreadableEvent("missing_data")
+    retracted = raw.get("retracted", False)
+    fact = Fact(
+        event_id=_uuid(raw.get("id"), "bad_id"),
+        type=kind,
+        subject_id=None if subject is None else _uuid(subject, "bad_subject"),
+        at=moment(raw.get("time"), "bad_time"),
+        received_at=moment(raw.get("received_at"), "bad_received_at"),
+        store_id=_store(raw.get("store_id")),
+        revision=_revision(raw.get("revision", 1)),
+        retracted=retracted is True,
+        data=data,
+        identity=_observed(subject, data, keys) if kind == EventType.IDENTITY_OBSERVED else None,
+    )
+    check = _CHECKS.get(kind)
+    if check is not None:
+        check(fact)
+    return fact
+
+
+def moment(value: Any, reason: str) -> datetime:
+    """A time with its offset. Raises UnreadableEvent."""
+    try:
+        parsed = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise UnreadableEvent(reason) from None
+    if parsed.tzinfo is None:
+        raise UnreadableEvent(reason)
+    return parsed
+
+
+def uuid_of(data: Mapping[str, Any], name: str) -> UUID:
+    """Raises UnreadableEvent."""
+    return _uuid(data.get(name), f"bad_{name}")
+
+
+def _uuid(value: Any, reason: str) -> UUID:
+    try:
+        return UUID(value)
+    except (AttributeError, TypeError, ValueError):
+        raise UnreadableEvent(reason) from None
+
+
+def _store(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise UnreadableEvent("bad_store_id")
+
+
+def _revision(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_REVISION:
+        return value
+    raise UnreadableEvent("bad_revision")
+
+
+def _observed(subject: Any, data: Mapping[str, Any], keys: MemberKeys) -> SealedIdentity:
+    """The identity in its box, which must be that of the subject the event names."""
+    try:
+        box = base64.b64decode(data["sealed"], validate=True)
+        identity = open_box(keys, box)
+    except (InvalidTag, KeyError, TypeError, ValueError):
+        raise UnreadableEvent("box_does_not_open") from None
+    found = subject_id(keys.identity, identity)
+    if found != _uuid(subject, "bad_subject"):
+        raise UnreadableEvent("identity_of_another_subject")
+    return SealedIdentity(found, identity.namespace.value, identity.issuer, box)
+
+
+def _check_visit(fact: Fact) -> None:
+    uuid_of(fact.data, "visit_id")
+    if fact.store_id is None:
+        raise UnreadableEvent("missing_store_id")
+
+
+def _check_closing(fact: Fact) -> None:
+    _check_visit(fact)
+    if not fact.retracted:
+        moment(fact.data.get("entered_at"), "bad_entered_at")
+        moment(fact.data.get("left_at"), "bad_left_at")
+
+
+def _check_redemption(fact: Fact) -> None:
+    uuid_of(fact.data, "redemption_id")
+    amount, currency = fact.data.get("order_amount_minor"), fact.data.get("currency")
+    if amount is None:
+        return
+    if not isinstance(amount, int) or abs(amount) >= 2**63 or not isinstance(currency, str):
+        raise UnreadableEvent("bad_order_amount")
+
+
+def _check_store(fact: Fact) -> None:
+    data = fact.data
+    optional = (data.get(name) for name in ("brand", "address", "timezone"))
+    tags = data.get("tags", [])
+    if not isinstance(data.get("store_id"), str) or not isinstance(data.get("name"), str):
+        raise UnreadableEvent("bad_store")
+    if not all(value is None or isinstance(value, str) for value in optional):
+        raise UnreadableEvent("bad_store")
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise UnreadableEvent("bad_store")
+
+
+_CHECKS: Mapping[str, Callable[[Fact], None]] = {
+    EventType.VISIT_ENTERED.value: _check_visit,
+    EventType.VISIT_EXITED.value: _check_closing,
+    EventType.VISIT_EXPIRED.value: _check_closing,
+    EventType.COUPON_REDEEMED.value: _check_redemption,
+    EventType.REDEMPTION_REVERSED.value: _check_redemption,
+    EventType.STORE_CHANGED.value: _check_store,
+}

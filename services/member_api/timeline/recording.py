@@ -1,0 +1,211 @@
+"""Taking interactions in: each once, in any order, a whole batch in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from services.member_api.people import service as people
+from services.member_api.people.announcing import Announcer, Happening
+from services.member_api.people.domain import is_erased
+from services.member_api.people.service import Touch
+from services.member_api.tables import FEED
+from services.member_api.timeline import writing
+from services.member_api.timeline.facts import (
+    TIMELINE_TYPES,
+    Fact,
+    UnreadableEvent,
+    read_event,
+)
+from services.member_api.transactions import Contended, in_transaction, sqlstate
+from shared.contracts.events import Applied, EventType
+from shared.db import Database
+from shared.feed.inbox import claim_new
+from shared.keys import MemberKeys
+
+_REDEMPTIONS = frozenset({EventType.COUPON_REDEEMED.value, EventType.REDEMPTION_REVERSED.value})
+_DATA_ERRORS = ("21", "22", "23")
+"""Cardinality violation, data exception, integrity violation: the fault of what was sent.
+
+Source: PostgreSQL documentation, appendix A.
+"""
+
+Result = dict[str, Any]
+"""An ``EventResult`` as it is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """What recording needs beside a connection."""
+
+    database: Database
+    keys: MemberKeys
+    announcer: Announcer
+
+    async def ingest(self, raws: Sequence[Any], now: datetime) -> list[Result]:
+        """Apply a batch of CloudEvents; one result each, in order. A bad one harms no other."""
+        results: list[Result] = []
+        readable: dict[int, Fact] = {}
+        for position, raw in enumerate(raws):
+            try:
+                readable[position] = read_event(raw, self.keys)
+                results.append(_result(raw, Applied.DUPLICATE))
+            except UnreadableEvent as unreadable:
+                results.append(_result(raw, Applied.REFUSED, unreadable.reason))
+        await self._apply(readable, results, now)
+        return results
+
+    async def _apply(self, facts: Mapping[int, Fact], results: list[Result], now: datetime) -> None:
+        """Record facts in one transaction; on a fault of the data, in halves down to the bad one."""
+        if not facts:
+            return
+        positions = list(facts)
+        try:
+            applied = await self._record(list(facts.values()), now)
+        except DBAPIError as error:
+            if not sqlstate(error).startswith(_DATA_ERRORS):
+                raise
+            if len(positions) == 1:
+                reason = f"not_storable_{sqlstate(error)}"
+                results[positions[0]].update(status=Applied.REFUSED.value, reason=reason)
+                return
+            middle = len(positions) // 2
+            for half in (positions[:middle], positions[middle:]):
+                await self._apply({position: facts[position] for position in half}, results, now)
+        else:
+            for index in applied:
+                results[positions[index]]["status"] = Applied.APPLIED.value
+
+    async def _record(self, facts: Sequence[Fact], now: datetime) -> list[int]:
+        async def act(session: AsyncSession) -> list[int]:
+            connection = await session.connection()
+            applied = await record(connection, self.keys, facts, now)
+            buyers = _redeemers(facts[index] for index in applied)
+            if buyers:
+                await self.announcer.people_changed(connection, buyers, now)
+            return applied
+
+        return await in_transaction(self.database, act)
+
+
+async def record(
+    connection: AsyncConnection, keys: MemberKeys, facts: Sequence[Fact], now: datetime
+) -> list[int]:
+    """Apply facts in the caller's transaction; gives the positions of those that were new.
+
+    What lies before an erasure is forgotten without a trace. The people of subjects that
+    redeemed are locked. Raises Contended.
+    """
+    subjects = {fact.subject_id for fact in facts if fact.subject_id is not None}
+    erased = await people.erasures(connection, keys.identity, subjects)
+    alive = [
+        position
+        for position, fact in enumerate(facts)
+        if fact.subject_id is None or not is_erased(erased, fact.subject_id, fact.at)
+    ]
+    claims = [(facts[p].subject_id, facts[p].event_id, facts[p].revision) for p in alive]
+    applied = [alive[index] for index in await claim_new(connection, FEED, claims, now)]
+    await _write(connection, [facts[position] for position in applied], now)
+    if await people.erasures(connection, keys.identity, subjects) != erased:
+        raise Contended
+    return applied
+
+
+async def record_happenings(
+    connection: AsyncConnection, keys: MemberKeys, happenings: Sequence[Happening], now: datetime
+) -> None:
+    """Put what member_api itself saw into the timeline, in the caller's transaction."""
+    facts = [
+        Fact(
+            event_id=happening.event_id,
+            type=happening.type.value,
+            subject_id=happening.subject_id,
+            at=happening.at,
+            received_at=now,
+            store_id=happening.store_id,
+            revision=1,
+            retracted=False,
+            data=happening.data,
+        )
+        for happening in happenings
+    ]
+    await record(connection, keys, facts, now)
+
+
+async def _write(connection: AsyncConnection, facts: Sequence[Fact], now: datetime) -> None:
+    """Write claimed facts. Their order does not matter, as each has a place of its own."""
+    personal = [fact for fact in facts if fact.subject_id is not None]
+    items = [fact for fact in personal if fact.type in TIMELINE_TYPES and not fact.retracted]
+    amended = [fact for fact in personal if fact.retracted or fact.revision > 1]
+    removed = await writing.remove_items(connection, amended)
+    await _touch(connection, personal, items)
+    await writing.add_items(connection, items)
+    await _recount(connection, {fact.subject for fact in amended}, removed)
+    by_type: dict[str, list[Fact]] = {}
+    for fact in facts:
+        by_type.setdefault(fact.type, []).append(fact)
+    for kind, fold in _FOLDS.items():
+        if kind.value in by_type:
+            await fold(connection, by_type[kind.value])
+    observed = [fact.identity for fact in personal if fact.identity is not None]
+    await people.vouch_for(connection, observed, now)
+
+
+_FOLDS = {
+    EventType.VISIT_ENTERED: writing.enter,
+    EventType.VISIT_EXITED: writing.exit_,
+    EventType.VISIT_EXPIRED: writing.expire,
+    EventType.COUPON_REDEEMED: writing.redeem,
+    EventType.REDEMPTION_REVERSED: writing.reverse,
+    EventType.STORE_CHANGED: writing.change_stores,
+}
+
+
+async def _touch(
+    connection: AsyncConnection, personal: Sequence[Fact], items: Sequence[Fact]
+) -> None:
+    """Lock the subjects, and the people of those who redeemed, adding what they did."""
+    touches = {fact.subject: Touch() for fact in personal}
+    for item in items:
+        touch = touches[item.subject]
+        touch.first_at = item.at if touch.first_at is None else min(touch.first_at, item.at)
+        touch.last_at = item.at if touch.last_at is None else max(touch.last_at, item.at)
+        _count(touch, item.type)
+    buyers = _redeemers(personal)
+    for sibling in await people.with_siblings(connection, buyers) if buyers else ():
+        touches.setdefault(sibling, Touch())
+    if touches:
+        locked = await people.touch(connection, touches)
+        if buyers:
+            await people.require_whole(connection, locked, buyers)
+
+
+async def _recount(
+    connection: AsyncConnection, amended: set[UUID], removed: Sequence[tuple[UUID, str]]
+) -> None:
+    """Take what was removed from the counts, and set the span of those amended anew."""
+    if not amended:
+        return
+    spans = await writing.spans(connection, amended)
+    lost = {subject: Touch(*span) for subject, span in spans.items()}
+    for subject, kind in removed:
+        _count(lost[subject], kind)
+    await people.recount(connection, lost)
+
+
+def _count(touch: Touch, kind: str) -> None:
+    touch.check_ins += kind == EventType.CHECK_IN
+    touch.coupons_granted += kind == EventType.COUPON_GRANTED
+
+
+def _redeemers(facts: Any) -> set[UUID]:
+    return {fact.subject for fact in facts if fact.type in _REDEMPTIONS}
+
+
+def _result(raw: Any, status: Applied, reason: str | None = None) -> Result:
+    identifier = raw.get("id") if isinstance(raw, dict) else None
+    return {"id": str(identifier or ""), "status": status.value, "reason": reason}

@@ -64,7 +64,7 @@ def configure_logging(level: str = "info", log_format: str = "json") -> None:
     root.handlers = [other for other in root.handlers if not isinstance(other, _StdoutHandler)]
     root.addHandler(handler)
     root.setLevel(level.upper())
-    _quieten_uvicorn()
+    _quieten_libraries()
 
 
 class _StdoutHandler(logging.StreamHandler[TextIO]):
@@ -174,9 +174,12 @@ def _to_json(event: Any, **_: Any) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
-def _quieten_uvicorn() -> None:
+def _quieten_libraries() -> None:
+    """Uvicorn logs through us and no access; httpx would log every address with its query."""
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -37,10 +37,19 @@ TRACE_ID = "solomo.trace_id"
 
 RETRY_AFTER_S = 1
 
+
+class MethodNotAllowed(Refusal):
+    """The address exists, but not with this method; the header Allow lists those it has."""
+
+    slug = "method-not-allowed"
+    title = "The address does not have this method"
+
+
 _STATUSES: Mapping[type[Refusal], int] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
+    MethodNotAllowed: 405,
     errors.Conflict: 409,
     errors.Gone: 410,
     errors.PreconditionFailed: 412,
@@ -52,13 +61,6 @@ _STATUSES: Mapping[type[Refusal], int] = {
 _log = structlog.get_logger(__name__)
 
 
-class MethodNotAllowed(Refusal):
-    """The address exists, but not with this method; the header Allow lists those it has."""
-
-    slug = "method-not-allowed"
-    title = "The address does not have this method"
-
-
 def category_of(kind: type[Refusal]) -> type[Refusal]:
     """The category of ``shared.errors`` that ``kind`` belongs to. Raises TypeError for none."""
     found = next((base for base in kind.__mro__ if base in _STATUSES), None)
@@ -68,7 +70,7 @@ def category_of(kind: type[Refusal]) -> type[Refusal]:
 
 
 def status_of(kind: type[Refusal]) -> int:
-    return 405 if kind is MethodNotAllowed else _STATUSES[category_of(kind)]
+    return _STATUSES[category_of(kind)]
 
 
 def problem_body(

@@ -25,7 +25,6 @@ from services.geo_api.offers import endpoints as offers
 from services.geo_api.places import endpoints as places
 from services.geo_api.presence import endpoints as visits
 from services.geo_api.presence.service import close_visits_of_store
-from services.geo_api.redemptions import endpoints as redemptions
 from services.geo_api.sessions import endpoints as sessions
 from services.geo_api.settings import GeoSettings
 from shared.access import Revocations
@@ -64,7 +63,7 @@ def create_app(
     app.state.feed_tables = FEED
     app.state.idempotency = IDEMPOTENCY
     app.state.readiness = {}
-    for part in (places, checkins, visits, offers, redemptions, sessions, audience):
+    for part in (places, checkins, visits, offers, sessions, audience):
         app.include_router(part.router)
     app.include_router(feed_router(FEED))
     instrument(app, "geo_api", settings)
@@ -109,8 +108,8 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
     state.feed = Deliverer(
         state.database,
         FEED,
-        f"{settings.member_url}/v1/interactions/batch",
-        service_tokens.current,
+        url=f"{settings.member_url}/v1/interactions/batch",
+        token=service_tokens.current,
         transport=state.transport,
     )
     await state.feed.start()

@@ -25,6 +25,7 @@ from cli.postgres import Programs, require_programs
 ADMIN = "solomo_admin"
 _START_S = 300
 _ORPHANS_S = 10.0
+_POLL_S = 0.05
 _STOP_S = 60.0
 _CONFIGURATION = Template(Path(__file__).with_name("postgresql.conf").read_text())
 DURABLE = "fsync = on\nsynchronous_commit = on\nfull_page_writes = on\nshared_buffers = 512MB\n"
@@ -136,16 +137,16 @@ class Cluster:
         os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
 
     def _clear_the_way(self) -> None:
-        """After a kill -9: let the orphans go, and drop a pid file that names a stranger."""
+        """After a kill -9: let the orphans go, then drop the pid file.
+
+        Once nothing works in the folder the file names a zombie or a stranger, for both of
+        which PostgreSQL would refuse to start.
+        """
         deadline = time.monotonic() + _ORPHANS_S
-        while processes.working_in(self.directory) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        orphans = processes.working_in(self.directory)
+        while (orphans := processes.working_in(self.directory)) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
         processes.stop(orphans, with_signal=signal.SIGKILL, within_s=_ORPHANS_S)
-        recorded = self.directory / "postmaster.pid"
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            if processes.is_alive(int(recorded.read_text().splitlines()[0])):
-                recorded.unlink()
+        (self.directory / "postmaster.pid").unlink(missing_ok=True)
 
     def _run(self, command: Sequence[str | Path], *, log: int) -> int:
         """Run one of PostgreSQL's programs as the cluster's user; what it says goes to ``log``."""

@@ -69,15 +69,14 @@ def unreachable(url: str, error: Exception) -> CommandFailed:
 
 def refused(status: int, body: bytes) -> CommandFailed:
     """What a refusal says, in the words of its problem document where there is one."""
-    document = problem(body)
-    said = document.get("detail") or document.get("title") or body[:200].decode(errors="replace")
-    hint = "The token has not the right." if status in {401, 403} else None
-    return CommandFailed(f"The service refused this ({status}): {said}", hint)
-
-
-def problem(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return {}
-    return document if isinstance(document, dict) else {}
+        document = {"detail": body[:200].decode(errors="replace")}
+    return problem_of({"status": status, **document})
+
+
+def problem_of(document: dict[str, Any]) -> CommandFailed:
+    """A problem document as the end of a command."""
+    said = document.get("detail") or document.get("title")
+    return CommandFailed(f"The service refused this ({document.get('status')}): {said}")

@@ -17,7 +17,7 @@ from cli.output import CommandFailed
 Row = Mapping[str, Any]
 
 _GZIP = b"\x1f\x8b"
-_DELIMITERS = ",;\t|"
+DELIMITERS = ",;\t"
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class RowFile:
 def open_rows(path: Path) -> RowFile:
     """Open ``path``; what it holds is told by its first bytes, not by its name.
 
-    A CSV file has a header and is UTF-8, its columns separated by comma, semicolon, tab or bar.
+    A CSV file has a header and is UTF-8, its columns separated by comma, semicolon or tab.
     Raises CommandFailed, on opening and on reading, naming the line that cannot be read.
     """
     try:
@@ -124,7 +124,7 @@ def _rows(text: IO[str]) -> Iterator[Any]:
 
 
 def _records(header: str, text: IO[str]) -> Iterator[Any]:
-    delimiter = max(_DELIMITERS, key=header.count)
+    delimiter = max(DELIMITERS, key=header.count)
     reader = csv.reader(_chain(header, text), delimiter=delimiter)
     columns = [column.strip() for column in next(reader)]
     yield columns

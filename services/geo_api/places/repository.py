@@ -66,10 +66,11 @@ _WRITE_STORES = text("""
     INSERT INTO geo.stores (store_id, version, name, brand, address, timezone, tags, location,
         received_latitude, received_longitude, datum, created_at, updated_at, closed_at,
         index_version)
-    SELECT store_id, version, name, brand, address, timezone, string_to_array(tags, :between),
+    SELECT store_id, version, name, brand, address, timezone,
+        string_to_array(tags, CAST(:between AS text)),
         ST_SetSRID(ST_MakePoint(lon, lat), 4326)::geography,
         received_latitude, received_longitude, datum, created_at, updated_at, closed_at,
-        :index_version
+        CAST(:index_version AS bigint)
     FROM unnest(
         CAST(:store_id AS text[]), CAST(:version AS integer[]), CAST(:name AS text[]),
         CAST(:brand AS text[]), CAST(:address AS text[]), CAST(:timezone AS text[]),
@@ -91,7 +92,7 @@ _WRITE_STORES = text("""
 _WRITE_GEOFENCES = text("""
     INSERT INTO geo.geofences
         (geofence_id, store_id, version, created_at, updated_at, closed_at, index_version)
-    SELECT *, :index_version FROM unnest(
+    SELECT *, CAST(:index_version AS bigint) FROM unnest(
         CAST(:geofence_id AS text[]), CAST(:store_id AS text[]), CAST(:version AS integer[]),
         CAST(:created_at AS timestamptz[]), CAST(:updated_at AS timestamptz[]),
         CAST(:closed_at AS timestamptz[]))
@@ -104,7 +105,7 @@ _WRITE_GEOFENCE_VERSIONS = text("""
     INSERT INTO geo.geofence_versions
         (geofence_id, version, center, radius_m, area, received, datum, created_at, created_by)
     SELECT geofence_id, version, ST_SetSRID(ST_MakePoint(lon, lat), 4326)::geography, radius_m,
-        ST_GeomFromWKB(area, 4326), received::jsonb, datum, created_at, :created_by
+        ST_GeomFromWKB(area, 4326), received::jsonb, datum, created_at, CAST(:created_by AS text)
     FROM unnest(
         CAST(:geofence_id AS text[]), CAST(:version AS integer[]), CAST(:lon AS float8[]),
         CAST(:lat AS float8[]), CAST(:radius_m AS float8[]), CAST(:area AS bytea[]),
@@ -121,7 +122,7 @@ async def lock_index(connection: AsyncConnection) -> int:
 async def publish(connection: AsyncConnection, version: int) -> None:
     """Make ``version`` the present one and wake whoever follows, both at the commit."""
     await connection.execute(_PUBLISH, {"version": version})
-    await connection.execute(_NOTIFY, {"channel": CHANNEL, "version": version})
+    await connection.execute(_NOTIFY, {"channel": CHANNEL, "version": str(version)})
 
 
 async def stores(connection: AsyncConnection, store_ids: Sequence[str]) -> dict[str, Store]:

@@ -72,7 +72,7 @@ async def insert_one(body: CheckInIn, session: Session, _caller: Caller) -> Resp
 
 
 def _answer(body: CheckInIn) -> Response:
-    answer = {
+    answer: dict[str, object] = {
         "check_in": {"id": body.id, "status": "accepted", "reason": None},
         "matches": [],
         "visits": [],

@@ -1,5 +1,6 @@
 import asyncio
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,14 @@ from cli.database import Database, parse
 from cli.migrate import GEO, MEMBER, OWNER, Plan, migrate
 from cli.output import CommandFailed
 from shared.keys import create_installation_keys
+from tests.clusters import running_cluster
+
+
+@pytest.fixture(scope="module")
+def own_cluster() -> Iterator[Cluster]:
+    """A server of its own: roles belong to a whole server."""
+    with running_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,82 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.__main__ import COMMANDS, main
+from cli.home import PROJECT
+
+HEAVY = {"rich", "asyncpg", "sqlalchemy", "httpx", "pydantic", "cryptography", "shapely"}
+
+
+def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from cli.__main__ import main; main([]); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert all(f"\n    {name} " in done.stdout for name in COMMANDS)
+    assert HEAVY.isdisjoint(done.stderr.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: solomo {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["nothing"], ["up", "--nothing"], ["status", "extra"]])
+def test_words_that_mean_nothing_are_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["status", "down", "logs", "reset"])
+def test_without_an_installation_it_says_how_to_begin(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOLOMO_HOME", str(tmp_path / "none"))
+    assert main([name]) == 1
+    assert "Start with: ./solomo up" in capsys.readouterr().err
+    assert main(["--json", name]) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["hint"] == "Start with: ./solomo up"
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "eighty", "-1"])
+def test_a_port_that_is_none_is_named(
+    port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOLOMO_HOME", str(tmp_path))
+    monkeypatch.setenv("SOLOMO_GEO_PORT", port)
+    assert main(["up"]) == 1
+    assert "SOLOMO_GEO_PORT" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOLOMO_HOME", str(tmp_path))
+    monkeypatch.setattr("cli.commands.up._NEEDED_BYTES", 1 << 60)
+    assert main(["up"]) == 1
+    assert "MB are free" in capsys.readouterr().err
+    assert not (tmp_path / "keys" / "geo").exists()
+
+
+def test_what_the_test_command_does_not_know_goes_to_pytest() -> None:
+    from cli.__main__ import _parser  # noqa: PLC0415 - the parser itself is what is looked at
+
+    arguments, rest = _parser("test").parse_known_args(
+        ["test", "--quick", "tests/cli", "-k", "some thing", "--maxfail=1"]
+    )
+    assert arguments.quick
+    assert rest == ["tests/cli", "-k", "some thing", "--maxfail=1"]

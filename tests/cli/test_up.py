@@ -1,0 +1,194 @@
+"""A whole installation: set up, killed, stopped, deleted, by the real commands."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import processes
+from cli.home import PROJECT, Home
+from cli.installation import load
+from tests.clusters import open_folder
+
+pytestmark = pytest.mark.slow
+
+
+class Solomo:
+    """``./solomo`` with a data folder and ports of its own."""
+
+    def __init__(self, home: Path, **variables: str) -> None:
+        self.home = Home(home)
+        given = {"SOLOMO_DATABASE_URL", "SOLOMO_KEYS_DIR", "SOLOMO_DB_PORT", "SOLOMO_WORKERS"}
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name not in given},
+            "SOLOMO_HOME": str(home),
+            "SOLOMO_GEO_PORT": str(processes.unused_port()),
+            "SOLOMO_MEMBER_PORT": str(processes.unused_port()),
+            **variables,
+        }
+
+    def __call__(self, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *words],
+            cwd=PROJECT,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def json(self, *words: str) -> Any:
+        done = self(*words, "--json")
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    def process(self, part: str) -> int:
+        rows = {row["part"]: row["process"] for row in self.json("status")["parts"]}
+        return int(rows[part])
+
+
+@pytest.fixture(scope="module")
+def solomo() -> Iterator[Solomo]:
+    with open_folder() as folder:
+        installed = Solomo(folder / "home")
+        try:
+            first = installed("up")
+            assert first.returncode == 0, first.stderr
+            assert "Next: ./solomo demo" in first.stdout
+            yield installed
+        finally:
+            installed("reset", "--yes")
+
+
+def test_a_second_start_says_so_and_is_quick(solomo: Solomo) -> None:
+    began = time.monotonic()
+    assert "Everything was running already." in solomo("up").stdout
+    assert time.monotonic() - began < 10
+
+
+def test_after_down_it_starts_within_ten_seconds(solomo: Solomo) -> None:
+    assert set(solomo.json("down")["stopped"]) == {"geo_api", "member_api", "postgres"}
+    assert solomo("status").returncode == 3
+    began = time.monotonic()
+    assert solomo("up").returncode == 0
+    assert time.monotonic() - began < 10
+    assert {row["state"] for row in solomo.json("status")["parts"]} == {"ready"}
+
+
+@pytest.mark.parametrize("part", ["geo_api", "member_api", "postgres"])
+def test_up_brings_back_what_was_killed(solomo: Solomo, part: str) -> None:
+    others = {"geo_api", "member_api", "postgres"} - {part}
+    before = {name: solomo.process(name) for name in others}
+    os.kill(solomo.process(part), signal.SIGKILL)
+
+    answer = solomo.json("up")
+
+    assert part in answer["started"]
+    assert {row["state"] for row in solomo.json("status")["parts"]} == {"ready"}
+    assert {name: solomo.process(name) for name in others} == before
+
+
+def test_workers_whose_parent_was_killed_do_not_keep_the_port(solomo: Solomo) -> None:
+    solomo.environment["SOLOMO_WORKERS"] = "2"
+    try:
+        assert solomo("up").returncode == 0
+        parent = solomo.process("geo_api")
+        workers = set(processes.marked(solomo.home.path, "geo_api")) - {parent}
+        assert len(workers) >= 2
+        os.kill(parent, signal.SIGKILL)
+
+        assert "geo_api" in solomo.json("up")["started"]
+
+        assert workers.isdisjoint(processes.marked(solomo.home.path, "geo_api"))
+    finally:
+        solomo.environment["SOLOMO_WORKERS"] = "1"
+        assert solomo("up").returncode == 0
+
+
+def test_a_pid_file_that_names_a_stranger_harms_nobody(solomo: Solomo) -> None:
+    with subprocess.Popen(["sleep", "600"]) as stranger:
+        part = load(solomo.home).parts[0]
+        before = part.pid_file.read_text()
+        part.pid_file.write_text(f"{stranger.pid}\n")
+
+        assert part.name in solomo.json("up")["started"]
+
+        assert stranger.poll() is None
+        assert part.pid_file.read_text() != before
+        stranger.kill()
+
+
+def test_a_taken_port_names_the_program_and_the_way_out() -> None:
+    with open_folder() as folder, socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        taker.listen()
+        port = taker.getsockname()[1]
+        second = Solomo(folder / "home", SOLOMO_GEO_PORT=str(port))
+        try:
+            refused = second("up")
+            assert refused.returncode == 1
+            assert f"Port {port} of geo_api is taken by" in refused.stderr
+            assert f"(process {os.getpid()})" in refused.stderr
+            assert "SOLOMO_GEO_PORT=" in refused.stderr
+            assert "Traceback" not in refused.stderr
+        finally:
+            assert second("reset", "--yes").returncode == 0
+        assert not (folder / "home").exists()
+
+
+def test_secrets_are_in_no_argument_and_no_log(solomo: Solomo) -> None:
+    secrets = solomo.home.secrets()
+    passwords = {secrets.admin_password, secrets.geo_password, secrets.member_password}
+    listed = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout
+    written = "".join(path.read_text() for path in solomo.home.logs.glob("*.log"))
+    assert not [secret for secret in passwords if secret in listed or secret in written]
+    assert (solomo.home.path / "secrets.json").stat().st_mode & 0o077 == 0
+    assert solomo.home.keys.stat().st_mode & 0o077 == 0
+
+
+def test_services_are_not_told_the_administrator_s_secrets(solomo: Solomo) -> None:
+    secrets = solomo.home.secrets()
+    for part in load(solomo.home).parts:
+        told = "".join(processes.environment(part.process or 0).values())
+        assert (secrets.geo_password in told) == (part.schema == "geo")
+        assert (secrets.member_password in told) == (part.schema == "member")
+        assert secrets.admin_password not in told
+
+
+def test_a_lost_identity_key_stops_the_start(solomo: Solomo) -> None:
+    assert solomo("down").returncode == 0
+    paths = [solomo.home.keys / party / "identity.key" for party in ("operator", "geo", "member")]
+    kept = paths[0].read_text()
+    for path in paths:
+        path.unlink()
+    try:
+        refused = solomo("up")
+        assert refused.returncode == 1
+        assert "identity key is not the one" in refused.stderr
+    finally:
+        for path in paths:
+            path.write_text(kept)
+    assert solomo("up").returncode == 0
+
+
+def test_logs_show_each_part(solomo: Solomo) -> None:
+    assert set(solomo.json("logs")) == {"geo", "member", "postgres"}
+    assert "ready to accept connections" in solomo("logs", "postgres").stdout
+
+
+def test_reset_asks_before_it_deletes(solomo: Solomo) -> None:
+    refused = solomo("reset")
+    assert refused.returncode == 1
+    assert "--yes" in refused.stderr
+    assert solomo("status").returncode == 0

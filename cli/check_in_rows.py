@@ -100,7 +100,7 @@ class CheckInMaker:
             body["consent"] = consent
         elif defaults.consent_version is not None:
             body["consent"] = self._vouch(occurred_at)
-        return {"id": _id(fields.get("id"), body), **body}
+        return {"id": _id(fields, body["subject"]), **body}
 
     def _find(self, names: tuple[str, ...]) -> dict[str, str]:
         lowered = {name.lower(): name for name in reversed(names)}
@@ -155,14 +155,18 @@ def _from_unix(number: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _id(given: Any, body: Mapping[str, Any]) -> str:
-    """The row's own id if it is a UUID; else derived from it and the subject, or from the content."""
-    text = as_text(given)
+def _id(fields: Mapping[str, Any], subject: Any) -> str:
+    """The row's own id if it is a UUID; else derived from it and the subject, or from the row.
+
+    What options add has no part in it: with other options the same row keeps its id, so it is
+    refused as changed and not recorded twice.
+    """
+    own = as_text(fields.get("id"))
     try:
-        return str(UUID(text))
+        return str(UUID(own))
     except ValueError:
-        content: Any = {"id": text, "subject": body["subject"]} if text else body
-        canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        said = {"id": own} if own else {name: as_text(value) for name, value in fields.items()}
+        canonical = orjson.dumps([subject, said], option=orjson.OPT_SORT_KEYS)
         return str(uuid5(REPLAY_NAMESPACE, canonical.decode()))
 
 

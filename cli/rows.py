@@ -6,7 +6,7 @@ import io
 import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -29,6 +29,7 @@ class RowFile:
     """
 
     raw: IO[bytes]
+    text: IO[str]
     size: int
     rows: Iterator[tuple[int, Row | str]]
     columns: tuple[str, ...]
@@ -43,6 +44,7 @@ class RowFile:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.text.close()
         self.raw.close()
 
 
@@ -61,14 +63,22 @@ def open_rows(path: Path) -> RowFile:
     plain = gzip.GzipFile(fileobj=raw) if packed else raw
     text = io.TextIOWrapper(io.BufferedReader(plain, 1 << 17), encoding="utf-8-sig", newline="")
     rows = _guarded(path, _rows(text))
-    first = next(rows, None)
+    file = RowFile(raw, text, path.stat().st_size, rows, (), is_csv=False)
+    try:
+        return _begun(file, path)
+    except CommandFailed:
+        file.__exit__()
+        raise
+
+
+def _begun(file: RowFile, path: Path) -> RowFile:
+    """The file after a look at its header, or at its first object."""
+    first: Any = next(file.rows, None)
     if first is None:
-        raw.close()
         raise CommandFailed(f"{path} holds no rows.")
-    is_csv = isinstance(first, list)
-    columns = tuple(first if is_csv else row_columns(first[1]))
-    whole = rows if is_csv else _chain(first, rows)
-    return RowFile(raw, path.stat().st_size, whole, columns, is_csv)
+    if isinstance(first, list):
+        return replace(file, columns=tuple(first), is_csv=True)
+    return replace(file, columns=row_columns(first[1]), rows=_chain(first, file.rows))
 
 
 def row_columns(row: Row | str) -> tuple[str, ...]:
@@ -92,7 +102,7 @@ def as_number(value: Any) -> Any:
         number = float(value)
     except (TypeError, ValueError):
         return value
-    return number if math.isfinite(number) else str(value)
+    return number if math.isfinite(number) and "_" not in str(value) else str(value)
 
 
 def pairs(option: str, texts: Iterable[str]) -> list[tuple[str, str]]:

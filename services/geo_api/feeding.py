@@ -42,6 +42,7 @@ def tell(
             "revision": revision,
             "retracted": retracted,
             "data": data,
-        }
+        },
+        default=str,  # for asyncpg's UUIDs, a subclass that orjson does not take by itself
     )
     return PreparedEvent(identifier, subject_id, kind.value, payload)

@@ -6,7 +6,14 @@ import asyncpg
 
 from tests.conftest import DatabaseUrls
 
-_RESTLESS = {"outbox", "outbox_leases", "outbox_deliverers", "maintenance_runs", "revoked_tokens"}
+_RESTLESS = {
+    "outbox",
+    "outbox_leases",
+    "outbox_deliverers",
+    "maintenance_runs",
+    "revoked_tokens",
+    "day_keys",
+}
 """Tables that background work changes by itself."""
 
 

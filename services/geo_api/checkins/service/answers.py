@@ -22,7 +22,7 @@ def accepted(outcome: Outcome) -> Answer:
         "coupons": [*map(_coupon, outcome.coupons)],
         "invitation": _invitation(outcome.invitation),
     }
-    return Answer(201, orjson.dumps(body), orjson.dumps([*map(_decision, outcome.decisions)]))
+    return Answer(201, _json(body), _json([*map(_decision, outcome.decisions)]))
 
 
 def not_recorded(
@@ -38,7 +38,7 @@ def not_recorded(
         "coupons": [],
         "invitation": _invitation(invitation),
     }
-    return Answer(200, orjson.dumps(body), b"[]")
+    return Answer(200, _json(body), b"[]")
 
 
 def match_record(match: FenceMatch) -> dict[str, Any]:
@@ -52,6 +52,11 @@ def match_record(match: FenceMatch) -> dict[str, Any]:
         "overlap": round(match.overlap, 4),
         "confidence": match.confidence,
     }
+
+
+def _json(value: object) -> bytes:
+    """asyncpg's UUIDs are a subclass that orjson does not take by itself; their text is right."""
+    return orjson.dumps(value, default=str)
 
 
 def _check_in(

@@ -72,7 +72,7 @@ class Receiver:
         return lines
 
 
-ACCEPTED = {
+ACCEPTED: dict[str, Any] = {
     "check_in": {"id": "x", "status": "accepted", "reason": None},
     "matches": [], "visits": [], "coupons": [], "invitation": None,
 }  # fmt: skip

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import structlog
 from prometheus_client import Histogram
-from shared.feed.delivery import Deliverer
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -21,6 +20,7 @@ from services.geo_api.checkins.service.outcome import Tools
 from services.geo_api.presence.matching import Fix
 from shared.db import Database
 from shared.errors import Refusal, Unavailable
+from shared.feed.delivery import Deliverer
 
 MAX_GROUP = 500
 """Check-ins per transaction: large enough to spread a commit, small enough to hold locks briefly."""

@@ -55,7 +55,7 @@ def match_record(match: FenceMatch) -> dict[str, Any]:
 
 
 def _json(value: object) -> bytes:
-    """asyncpg's UUIDs are a subclass that orjson does not take by itself; their text is right."""
+    """JSON, ids read from the database included: asyncpg's UUIDs are a subclass."""
     return orjson.dumps(value, default=str)
 
 

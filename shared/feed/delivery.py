@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 import httpx
 import structlog
@@ -80,6 +81,11 @@ class Deliverer:
         self._told: list[asyncio.Task[None]] = []
         self._kept: list[asyncio.Task[None]] = []
         self._alarms: set[str] = set()
+
+    @property
+    def holder(self) -> UUID:
+        """Under this id its leases stand in the database."""
+        return self._line.leases.holder
 
     @property
     def peer_is_away(self) -> bool:

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.access import allow
 from shared.auth import Role
 from shared.db import Session
+from shared.errors import FieldFault, Malformed
 from shared.feed import parking
 from shared.feed.parking import Choice, ParkedEvent
 from shared.feed.tables import FeedTables
 from shared.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
-from shared.problems import documented
 
-_MAX_TYPE = 64
+_TYPE_PATTERN = "^[a-z_]{1,64}$"
 _MAX_IDS = 1_000
 
 
@@ -49,7 +49,7 @@ class ParkedEventsIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     event_ids: Annotated[list[UUID], Field(min_length=1, max_length=_MAX_IDS)] | None = None
-    type: Annotated[str, Field(min_length=1, max_length=_MAX_TYPE)] | None = None
+    type: Annotated[str, Field(pattern=_TYPE_PATTERN)] | None = None
 
     def choice(self) -> Choice:
         return Choice(event_ids=self.event_ids, type=self.type)
@@ -69,7 +69,6 @@ def feed_router(tables: FeedTables) -> APIRouter:
         prefix="/v1/feed",
         tags=["operations"],
         dependencies=[allow(Role.SERVER)],
-        responses=documented(),
     )
 
     @router.get("")
@@ -77,13 +76,12 @@ def feed_router(tables: FeedTables) -> APIRouter:
         session: Session,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
-        type: Annotated[str | None, Query(max_length=_MAX_TYPE)] = None,  # noqa: A002 - wire name
+        type: Annotated[str | None, Query(pattern=_TYPE_PATTERN)] = None,  # noqa: A002 - wire name
     ) -> FeedOut:
         """How far the feed is behind, and the parked events, oldest first."""
         connection = await session.connection()
-        after_id = int(decode_cursor(cursor, parts=1)[0]) if cursor else 0
         found = await parking.list_parked(
-            connection, tables, type=type, after_id=after_id, limit=limit + 1
+            connection, tables, type=type, after_id=_after_id(cursor), limit=limit + 1
         )
         behind = await parking.lag(connection, tables)
         return FeedOut(
@@ -107,6 +105,15 @@ def feed_router(tables: FeedTables) -> APIRouter:
         return DiscardedOut(discarded=await parking.discard(connection, tables, chosen.choice()))
 
     return router
+
+
+def _after_id(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    (after_id,) = decode_cursor(cursor, parts=1)
+    if not isinstance(after_id, int) or not 0 <= after_id < 1 << 63:
+        raise Malformed(FieldFault("?cursor", "is not a cursor of this list"))
+    return after_id
 
 
 def _next_cursor(found: list[ParkedEvent], limit: int) -> str | None:

@@ -79,7 +79,7 @@ _TURN_PAGE = text("""
     ON CONFLICT (id) DO UPDATE SET version = b.version + 1
     RETURNING version
 """)
-_ANNOUNCE = text(f"SELECT pg_notify('{CHANNEL}', CAST(:version AS text))")
+_ANNOUNCE = text(f"SELECT pg_notify('{CHANNEL}', CAST(CAST(:version AS bigint) AS text))")
 
 BOOK_VERSION = "SELECT COALESCE(max(version), 0) FROM geo.offer_book_version"
 BOOK = f"""

@@ -1,13 +1,16 @@
 """The launcher in a small project of its own, whose lock names no packages."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from cli.home import PROJECT
 
@@ -126,3 +129,14 @@ def test_the_locks_pin_every_package_by_hash_and_name_no_index() -> None:
         assert all("==" in line and line.endswith("\\") for line in packages), name
         assert "://" not in text
         assert "--index" not in text
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_the_locks_hold_what_the_project_asks_for(name: str) -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    asked = project["project"]["dependencies"]
+    if "dev" in name:
+        asked = asked + project["dependency-groups"]["dev"]
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)", (PROJECT / name).read_text(), re.MULTILINE))
+    for requirement in map(Requirement, asked):
+        assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement

@@ -1,5 +1,5 @@
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 from hypothesis import given
@@ -20,9 +20,7 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 @given(st.uuids(), st.uuids(), st.uuids())
-def test_all_events_of_a_subject_share_a_bucket(
-    subject: object, one: object, other: object
-) -> None:
+def test_all_events_of_a_subject_share_a_bucket(subject: UUID, one: UUID, other: UUID) -> None:
     bucket = bucket_of(subject, one)
     assert bucket == bucket_of(subject, other)
     assert 0 <= bucket < BUCKETS

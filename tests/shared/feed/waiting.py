@@ -20,7 +20,7 @@ async def until(
     condition: Callable[[], Awaitable[bool]], *, within_s: float = 15.0, every_s: float = 0.02
 ) -> None:
     async with asyncio.timeout(within_s):
-        while not await condition():  # noqa: ASYNC110 - the event happens in another process
+        while not await condition():
             await asyncio.sleep(every_s)
 
 

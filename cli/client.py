@@ -43,7 +43,8 @@ def bearer(arguments: argparse.Namespace, role: str) -> dict[str, str]:
 
 def own_token(role: str, *, subject: str = "cli", store_id: str | None = None) -> str:
     """A token signed with this installation's operator key, good for a day."""
-    keys = Home.find().keys / "operator"
+    given = os.environ.get("SOLOMO_KEYS_DIR")
+    keys = (Path(given) if given else Home.find().keys) / "operator"
     try:
         return mint_operator_token(
             keys, role=role, subject=subject, ttl_s=TOKEN_TTL_S, store_id=store_id

@@ -34,7 +34,7 @@ async def served(app: Any) -> AsyncIterator[str]:
     config = uvicorn.Config(app, port=0, lifespan="off", ws="none", log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells it by this flag only
+    while not server.started:
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:

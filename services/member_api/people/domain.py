@@ -101,6 +101,13 @@ class MergeRefused(Conflict):
     title = "A rule speaks against this merge"
 
 
+class Erased(Conflict):
+    """What was said lies at or before an erasure, and nothing from before it comes back."""
+
+    slug = "erased"
+    title = "It lies before an erasure"
+
+
 def siblings(subjects: Iterable[UUID], edges: Iterable[Edge]) -> dict[UUID, tuple[UUID, ...]]:
     """The connected component of each subject, itself included, in id order.
 

@@ -201,7 +201,7 @@ async def queue_review(connection: AsyncConnection, wish: MergeWish, against: Ob
 
 
 async def reviews(
-    connection: AsyncConnection, after: tuple[UUID, UUID] | None, limit: int
+    connection: AsyncConnection, after: Sequence[UUID] | None, limit: int
 ) -> list[RowMapping]:
     after_a, after_b = after or (None, None)
     values = {"after_a": after_a, "after_b": after_b, "limit": limit}

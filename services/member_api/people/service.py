@@ -42,6 +42,7 @@ __all__ = [
     "MergeEntry",
     "SealedIdentity",
     "Touch",
+    "anchor_of",
     "bury",
     "erasures",
     "find",

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from shared.errors import Conflict
-
 
 @dataclass(frozen=True, slots=True)
 class Stay:
@@ -27,13 +25,6 @@ class Purchase:
     store_id: str | None
     amount_minor: int | None
     currency: str | None
-
-
-class Erased(Conflict):
-    """What was said lies at or before an erasure, and nothing from before it comes back."""
-
-    slug = "erased"
-    title = "It lies before an erasure"
 
 
 def count_visits(stays: Iterable[Stay]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """People, membership, consents, timeline and the feed.
 
-The months of the timeline are partitions of their own, made after each run by ``env.py``.
+The months of the timeline are partitions of their own, made by the running service.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,40 @@ revision: str = "0001"
 down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
+
+
+MAKE_TIMELINE_MONTHS = """
+CREATE FUNCTION member.make_timeline_months(first date, months integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET timezone = 'UTC' AS $$
+DECLARE
+    month timestamptz;
+    name text;
+    made integer := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('member.make_timeline_months'));
+    FOR ahead IN 0 .. months - 1 LOOP
+        month := date_trunc('month', first::timestamptz) + make_interval(months => ahead);
+        name := 'timeline_items_p_' || to_char(month, 'YYYY_MM');
+        CONTINUE WHEN to_regclass('member.' || name) IS NOT NULL;
+        EXECUTE format('CREATE TABLE member.%I (LIKE member.timeline_items INCLUDING ALL)', name);
+        EXECUTE format(
+            'WITH moved AS (DELETE FROM member.timeline_items_p_default'
+            ' WHERE occurred_at >= %L AND occurred_at < %L RETURNING *)'
+            ' INSERT INTO member.%I SELECT * FROM moved',
+            month, month + interval '1 month', name
+        );
+        EXECUTE format(
+            'ALTER TABLE member.timeline_items ATTACH PARTITION member.%I'
+            ' FOR VALUES FROM (%L) TO (%L)',
+            name, month, month + interval '1 month'
+        );
+        made := made + 1;
+    END LOOP;
+    RETURN made;
+END
+$$
+"""
+"""Run by the service with the owner's rights; rows that wait in the default partition move."""
 
 
 def upgrade() -> None:
@@ -274,8 +308,9 @@ def upgrade() -> None:
         postgresql_partition_by="RANGE (occurred_at)",
     )
     op.execute(
-        "CREATE TABLE member.timeline_items_default PARTITION OF member.timeline_items DEFAULT"
+        "CREATE TABLE member.timeline_items_p_default PARTITION OF member.timeline_items DEFAULT"
     )
+    op.execute(MAKE_TIMELINE_MONTHS)
     op.create_table(
         "tombstones",
         sa.Column("subject_hash", sa.LargeBinary(), nullable=False),
@@ -420,6 +455,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION member.make_timeline_months(date, integer)")
     op.drop_table("personal_profiles", schema="member")
     op.drop_table("memberships", schema="member")
     op.drop_table("identities", schema="member")

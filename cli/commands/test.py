@@ -38,8 +38,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     began = time.monotonic()
     _install_tools(output)
     results = {name: _check(name, command, output) for name, command in _checks().items()}
-    if all(results.values()):
-        results["tests"] = _tests(arguments, output)
+    results["tests"] = _tests(arguments, output)
     passed = all(results.values())
     took_s = round(time.monotonic() - began, 1)
     output.result({"passed": passed, "steps": results, "took_s": took_s})

@@ -71,8 +71,8 @@ def inflate(data: bytes, most: int) -> bytes:
 def read_csv(data: bytes, mapping: Mapping[str, str]) -> list[RawRow]:
     """The rows of a CSV with a header; parted by comma, semicolon or tab, in UTF-8.
 
-    ``mapping`` gives the column of a field where it has no usual name. Raises Malformed for
-    what is no such file, TooLarge beyond 50,000 rows.
+    ``mapping`` gives the column of a field where it has no usual name. Within a text, tabs and
+    line breaks become a space. Raises Malformed for what is no such file, TooLarge beyond 50,000 rows.
     """
     try:
         lines = data.decode("utf-8-sig").splitlines(keepends=True)
@@ -146,7 +146,7 @@ def _csv_row(
     line: int, values: Sequence[str], header: Sequence[str], columns: Mapping[str, int]
 ) -> RawRow:
     fields = {
-        field: values[index].strip()
+        field: " ".join(values[index].split())
         for field, index in columns.items()
         if index < len(values) and values[index].strip()
     }

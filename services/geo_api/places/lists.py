@@ -39,20 +39,20 @@ _LIST_GEOFENCES = text(f"""
     LIMIT :most
 """)
 
+_HERE = "ST_SetSRID(ST_MakePoint(CAST(:lon AS float8), CAST(:lat AS float8)), 4326)::geography"
+
 NEARBY = text(f"""
-    WITH here AS (
-        SELECT ST_SetSRID(ST_MakePoint(:lon, :lat), 4326)::geography AS point
-    ), bound AS (
-        SELECT max(ST_Distance(n.location, n.point)) + 0.001 AS metres FROM (
-            SELECT s.location, here.point FROM geo.stores AS s, here
-            WHERE s.closed_at IS NULL
-            ORDER BY s.location <-> here.point
-            LIMIT :most
-        ) AS n
+    WITH nearest AS MATERIALIZED (
+        SELECT location FROM geo.stores
+        WHERE closed_at IS NULL
+        ORDER BY location <-> {_HERE}
+        LIMIT :most
+    ), bound AS MATERIALIZED (
+        SELECT max(ST_Distance(location, {_HERE})) + 0.001 AS metres FROM nearest
     )
-    SELECT {STORE_COLUMNS}, ST_Distance(location, here.point) AS distance_m
-    FROM geo.stores, here, bound
-    WHERE closed_at IS NULL AND ST_DWithin(location, here.point, bound.metres)
+    SELECT {STORE_COLUMNS}, ST_Distance(location, {_HERE}) AS distance_m
+    FROM bound JOIN geo.stores ON ST_DWithin(location, {_HERE}, bound.metres)
+    WHERE closed_at IS NULL
     ORDER BY distance_m, store_id
     LIMIT :most
 """)

@@ -23,6 +23,8 @@ DEFAULT_RADIUS_M = 100.0
 
 _NUMBERS = ("latitude", "longitude", "radius_m")
 _OSM_ID = re.compile(r"(node|way|relation)/(\d+)")
+_INFORMAL_ZONES = {"Asia/Beijing": "Asia/Shanghai", "Asia/New_Delhi": "Asia/Kolkata"}
+"""Names that directories use and IANA does not know."""
 _BETWEEN_TAGS = ";"
 _COORDINATE_DIGITS = 7
 """Decimals of a point that we choose within an outline: about a centimetre."""
@@ -120,7 +122,7 @@ def _read(fields: Mapping[str, Any], defaults: RowDefaults) -> dict[str, Any]:
 def _zone_name(zone: Any) -> Any:
     """The IANA part of a zone: some directories write ``GMT+1:00 Europe/Andorra``."""
     words = zone.split() if isinstance(zone, str) else []
-    return words[-1] if words else zone
+    return _INFORMAL_ZONES.get(words[-1], words[-1]) if words else zone
 
 
 def _placed_within(fields: Mapping[str, Any], shape: Shape, datum: Datum) -> dict[str, Any]:

@@ -60,6 +60,12 @@ STORE_EXAMPLE: dict[str, Any] = {
     "address": "Madison Ave & E 23rd St, New York",
     "tags": ["flagship", "manhattan"],
 }
+NEARBY_EXAMPLE: dict[str, Any] = {
+    "latitude": 40.7419,
+    "longitude": -73.9893,
+    "datum": "wgs84",
+    "limit": 5,
+}
 GEOFENCE_EXAMPLES: dict[str, Any] = {
     "a circle": {
         "value": {
@@ -98,6 +104,8 @@ class PointIn(WireModel):
 
 
 class NearbyIn(PointIn):
+    model_config = ConfigDict(json_schema_extra={"examples": [NEARBY_EXAMPLE]})
+
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 20
 
 

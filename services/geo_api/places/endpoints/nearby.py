@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.geo_api.places import lists
@@ -23,7 +23,6 @@ from shared.problems import documented
 router = APIRouter(prefix="/v1/stores/nearby", tags=["stores"])
 
 _DEFAULT_LIMIT = 20
-_EXAMPLE = {"latitude": 40.7419, "longitude": -73.9893, "datum": "wgs84", "limit": 5}
 
 
 @router.get("", responses=documented(Malformed))
@@ -45,9 +44,7 @@ async def nearby_by_query(
 
 
 @router.post("", responses=documented(Malformed))
-async def nearby_by_body(
-    _: MaySearch, body: Annotated[NearbyIn, Body(examples=[_EXAMPLE])], session: Session
-) -> NearbyStores:
+async def nearby_by_body(_: MaySearch, body: NearbyIn, session: Session) -> NearbyStores:
     """The same with the position in the body, where no log and no proxy sees it."""
     here = check_position(body.latitude, body.longitude)
     return await _nearby(session, to_wgs84(here.lon, here.lat, body.datum), body.limit)

@@ -1,9 +1,9 @@
 """What ``./solomo dump`` prints: for each section, its rows as natural facts and server-made ones.
 
 Each query gives ``whos`` (ranks of the identities concerned, lowest first, null where it is about
-nobody or nobody known), ``natural`` (what any two runs of the same input agree on) and ``made``
+nobody or nobody known), ``facts`` (what any two runs of the same input agree on) and ``made``
 (ids and times that the server chose). Rows are put in order by ``whos``, ``at`` and the text of
-``natural``, none of which depends on the identity key or on the database's locale.
+``facts``, none of which depends on the identity key or on the database's locale.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ RANKS = "CREATE TEMP TABLE dump_ranks (subject_id uuid PRIMARY KEY, rank bigint 
 """Where the order of identities is put for the queries: no identity's value leaves the client."""
 
 IN_ORDER = """
-SELECT whos, natural::text, made::text FROM ({rows}) AS rows
-ORDER BY whos NULLS FIRST, at NULLS FIRST, natural::text COLLATE "C", made::text COLLATE "C"
+SELECT whos, facts::text, made::text FROM ({rows}) AS rows
+ORDER BY whos NULLS FIRST, at NULLS FIRST, facts::text COLLATE "C", made::text COLLATE "C"
 """
 
 
@@ -32,7 +32,7 @@ SELECT NULL::bigint[] AS whos, NULL::timestamptz AS at,
     jsonb_build_object('store_id', store_id, 'name', name, 'brand', brand, 'address', address,
         'timezone', timezone, 'tags', tags, 'latitude', received_latitude,
         'longitude', received_longitude, 'datum', datum,
-        'closed', closed_at IS NOT NULL) AS natural,
+        'closed', closed_at IS NOT NULL) AS facts,
     jsonb_build_object('version', version, 'created_at', created_at,
         'updated_at', updated_at, 'closed_at', closed_at) AS made
 FROM geo.stores
@@ -41,7 +41,7 @@ FROM geo.stores
 STORES_TOLD = """
 SELECT NULL::bigint[] AS whos, NULL::timestamptz AS at,
     jsonb_build_object('store_id', store_id, 'name', name, 'brand', brand, 'address', address,
-        'timezone', timezone, 'tags', tags, 'closed', closed) AS natural,
+        'timezone', timezone, 'tags', tags, 'closed', closed) AS facts,
     jsonb_build_object('revision', revision) AS made
 FROM member.stores
 """
@@ -50,7 +50,7 @@ GEOFENCES = """
 SELECT NULL::bigint[] AS whos, NULL::timestamptz AS at,
     jsonb_build_object('geofence_id', g.geofence_id, 'store_id', g.store_id,
         'outline', ST_AsGeoJSON(coalesce(v.center::geometry, v.area), 9)::jsonb,
-        'radius_m', v.radius_m, 'closed', g.closed_at IS NOT NULL) AS natural,
+        'radius_m', v.radius_m, 'closed', g.closed_at IS NOT NULL) AS facts,
     jsonb_build_object('version', g.version, 'created_at', g.created_at,
         'updated_at', g.updated_at, 'closed_at', g.closed_at) AS made
 FROM geo.geofences g
@@ -62,7 +62,7 @@ SELECT NULL::bigint[] AS whos, NULL::timestamptz AS at,
     jsonb_build_object('offer_id', o.offer_id, 'version', o.version, 'state', o.state,
         'title', v.title, 'starts_at', v.starts_at, 'ends_at', v.ends_at, 'terms', v.terms,
         'granted', (SELECT used FROM geo.offer_counters c
-                    WHERE c.offer_id = o.offer_id AND c.scope = 'total')) AS natural,
+                    WHERE c.offer_id = o.offer_id AND c.scope = 'total')) AS facts,
     jsonb_build_object('created_at', o.created_at, 'updated_at', o.updated_at) AS made
 FROM geo.offers o
 JOIN geo.offer_versions v ON v.offer_id = o.offer_id AND v.version = o.version
@@ -78,7 +78,7 @@ SELECT array_agg(rank ORDER BY rank) AS whos, NULL::timestamptz AS at,
                                    AND r.redeemed_at IS NOT NULL
                                    AND r.reversed_at IS NULL)) THEN 'customer'
             ELSE 'fan' END,
-        'check_ins', sum(check_ins), 'coupons_granted', sum(coupons_granted)) AS natural,
+        'check_ins', sum(check_ins), 'coupons_granted', sum(coupons_granted)) AS facts,
     jsonb_build_object('person_id', person_id, 'first_seen_at', min(first_seen_at),
         'last_seen_at', max(last_seen_at)) AS made
 FROM member.subjects s LEFT JOIN dump_ranks USING (subject_id)
@@ -87,7 +87,7 @@ GROUP BY person_id
 
 MEMBERSHIPS = """
 SELECT ARRAY[rank] AS whos, NULL::timestamptz AS at,
-    jsonb_build_object('store_id', store_id, 'campaign', campaign) AS natural,
+    jsonb_build_object('store_id', store_id, 'campaign', campaign) AS facts,
     jsonb_build_object('subject_id', subject_id, 'joined_at', joined_at) AS made
 FROM member.memberships LEFT JOIN dump_ranks USING (subject_id)
 """
@@ -96,7 +96,7 @@ CONSENTS = """
 SELECT ARRAY[rank] AS whos, "at",
     jsonb_build_object('purpose', purpose, 'state', state, 'version', version, 'at', "at",
         'confirms_person', confirms_person, 'channel', channel, 'language', language,
-        'withdraws', withdraws IS NOT NULL) AS natural,
+        'withdraws', withdraws IS NOT NULL) AS facts,
     jsonb_build_object('subject_id', subject_id, 'consent_id', consent_id,
         'recorded_at', recorded_at) AS made
 FROM member.consents LEFT JOIN dump_ranks USING (subject_id)
@@ -108,7 +108,7 @@ SELECT ARRAY[rank] AS whos, occurred_at AS at,
         'inside', ARRAY(SELECT s FROM unnest(inside) AS s ORDER BY s COLLATE "C"),
         'uncertain', ARRAY(SELECT s FROM unnest(uncertain) AS s ORDER BY s COLLATE "C"),
         'consent', jsonb_build_array(consent_purpose, consent_version, consent_given_at)
-    ) AS natural,
+    ) AS facts,
     jsonb_build_object('subject_id', subject_id, 'received_at', received_at) AS made
 FROM geo.check_ins LEFT JOIN dump_ranks USING (subject_id)
 """
@@ -119,7 +119,7 @@ SELECT ARRAY[rank] AS whos, entered_at AS at,
         WHEN state = 'open' OR provisional
         THEN jsonb_build_object('state', 'open', 'last_inside_at', last_inside_at)
         ELSE jsonb_build_object('state', state, 'left_at', left_at, 'closed_by', closed_by)
-        END AS natural,
+        END AS facts,
     jsonb_build_object('subject_id', subject_id, 'visit_id', visit_id, 'revision', revision,
         'provisional', provisional, 'last_received_at', last_received_at) AS made
 FROM geo.visits LEFT JOIN dump_ranks USING (subject_id)
@@ -131,7 +131,7 @@ COUPONS = """
 SELECT ARRAY[rank] AS whos, v.entered_at AS at,
     jsonb_build_object('offer_id', c.offer_id, 'offer_version', c.offer_version,
         'store_id', c.store_id, 'state', c.state, 'uses', c.uses,
-        'visit_entered_at', v.entered_at, 'check_in_id', c.check_in_id) AS natural,
+        'visit_entered_at', v.entered_at, 'check_in_id', c.check_in_id) AS facts,
     jsonb_build_object('subject_id', c.subject_id, 'coupon_id', c.coupon_id,
         'visit_id', c.visit_id, 'granted_at', c.granted_at,
         'valid_until', c.valid_until) AS made
@@ -147,7 +147,7 @@ SELECT ARRAY[rank] AS whos, NULL::timestamptz AS at,
     jsonb_build_object('offer_id', offer_id, 'offer_version', offer_version,
         'store_id', store_id, 'staff_id', staff_id, 'use_number', use_number,
         'order_amount_minor', order_amount_minor, 'currency', currency, 'benefit', benefit,
-        'reversed', reversed_at IS NOT NULL, 'reversal_reason', reversal_reason) AS natural,
+        'reversed', reversed_at IS NOT NULL, 'reversal_reason', reversal_reason) AS facts,
     jsonb_build_object('subject_id', subject_id, 'redemption_id', redemption_id,
         'coupon_id', coupon_id, 'redeemed_at', redeemed_at, 'reversed_at', reversed_at) AS made
 FROM geo.redemptions LEFT JOIN dump_ranks USING (subject_id)
@@ -161,7 +161,7 @@ SELECT ARRAY[rank] AS whos, happened.at,
                     'consent', 'entered_at', 'left_at', 'closed_by', 'offer_id',
                     'offer_version', 'title', 'campaign', 'purpose', 'state', 'version',
                     'staff_id', 'order_amount_minor', 'currency', 'benefit', 'reason'))
-    ) AS natural,
+    ) AS facts,
     jsonb_build_object('subject_id', subject_id, 'event_id', event_id,
         'occurred_at', occurred_at, 'received_at', received_at) AS made
 FROM member.timeline_items LEFT JOIN dump_ranks USING (subject_id),
@@ -173,7 +173,7 @@ WHERE NOT (type = 'visit_expired' AND coalesce((data->>'provisional')::boolean, 
 
 ERASURES = """
 SELECT NULL::bigint[] AS whos, NULL::timestamptz AS at,
-    jsonb_build_object('service', 'geo_api', 'count', count(*)) AS natural,
+    jsonb_build_object('service', 'geo_api', 'count', count(*)) AS facts,
     '{}'::jsonb AS made FROM geo.tombstones
 UNION ALL
 SELECT NULL, NULL, jsonb_build_object('service', 'member_api', 'count', count(*)), '{}'

@@ -106,8 +106,8 @@ class _Printer:
 
     async def lines(self, section: Section) -> AsyncIterator[bytes]:
         cursor = self._connection.cursor(section.query, prefetch=_ROWS_AT_ONCE)
-        async for whos, natural, made in cursor:
-            row = {"section": section.name, **orjson.loads(natural)}
+        async for whos, facts, made in cursor:
+            row = {"section": section.name, **orjson.loads(facts)}
             if not self._canonical:
                 row["server"] = orjson.loads(made)
             if whos is not None:

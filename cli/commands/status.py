@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 from cli.home import PROJECT, Home
@@ -15,7 +16,7 @@ _DOWN = 3
 """Exit code when something is down, as service managers have it (LSB)."""
 
 _LAG = re.compile(
-    r"^(solomo_\w*(?:lag|parked|backlog|pending)\w*(?:\{[^}]*\})?) (\S+)", re.MULTILINE
+    r"^solomo_feed_(waiting|oldest_age_seconds|parked)(?:\{[^}]*\})? (\S+)$", re.MULTILINE
 )
 
 
@@ -29,8 +30,8 @@ def run(_arguments: argparse.Namespace, output: Output) -> int:
     output.table([{**row, "process": row["process"] or "-"} for row in rows])
     feeds = {part.name: _feeds(part) for part in installation.parts}
     for name, values in feeds.items():
-        for metric, value in values.items():
-            output.say(f"{name}  {metric} {value:g}")
+        if values:
+            output.say(_sentence(name, values))
     document = {
         "version": _version(), "home": str(installation.home.path), "parts": rows, "feeds": feeds
     }  # fmt: skip
@@ -65,9 +66,18 @@ def _database(installation: Installation) -> dict[str, Any]:
 
 
 def _feeds(part: Part) -> dict[str, float]:
-    """How far behind the part's feed is, as its metrics tell."""
+    """How far behind the part's feed is, as its metrics tell; the worst of its processes."""
     answer = part.get("/metrics") if part.process else None
-    return {name: float(value) for name, value in _LAG.findall(answer[1])} if answer else {}
+    values: dict[str, float] = {}
+    for name, value in _LAG.findall(answer[1]) if answer else ():
+        values[name] = max(float(value), values.get(name, 0.0))
+    return values
+
+
+def _sentence(part: str, feed: Mapping[str, float]) -> str:
+    waiting, parked = int(feed.get("waiting", 0)), int(feed.get("parked", 0))
+    age_s = feed.get("oldest_age_seconds", 0.0)
+    return f"Feed of {part}: {waiting} waiting, the oldest for {age_s:.0f} s, {parked} parked."
 
 
 def _shortened(body: str) -> str:

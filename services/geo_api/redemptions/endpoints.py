@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic_core import to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.background import BackgroundTask
 
@@ -82,8 +83,9 @@ class Counter:
 
     def refusal(self, refused: Refused, store_id: str) -> Answer:
         text = refusal_text(refused, self.language, self.zone(store_id))
+        facts = to_jsonable_python(refused.facts)
         problem = RedemptionRefused(
-            f"Refused: {refused.reason}.", reason=refused.reason, message=text, **refused.facts
+            f"Refused: {refused.reason}.", reason=refused.reason, message=text, **facts
         )
         path = self.request.url.path
         return 409, problem_body(problem, path, language=self.language)

@@ -80,6 +80,10 @@ async def reverse(
 
 
 def _redemption(row: RowMapping) -> Redemption:
-    fields = dict(row)
+    """With UUIDs of the standard kind, not the driver's own: orjson writes no other."""
+    fields = {
+        name: UUID(int=value.int) if isinstance(value, UUID) else value
+        for name, value in row.items()
+    }
     order = Order(fields.pop("order_amount_minor"), fields.pop("currency"))
     return Redemption(**fields | {"benefit": orjson.loads(fields["benefit"]), "order": order})

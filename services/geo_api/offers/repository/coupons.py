@@ -86,10 +86,15 @@ async def give_back(
     return await connection.scalar(_GIVE_BACK, values) is not None
 
 
+def _plain(identifier: UUID) -> UUID:
+    """The driver's own kind of UUID as the standard one, which is all that orjson writes."""
+    return UUID(int=identifier.int)
+
+
 def _coupon(row: RowMapping) -> Coupon:
     return Coupon(
-        subject_id=row["subject_id"],
-        coupon_id=row["coupon_id"],
+        subject_id=_plain(row["subject_id"]),
+        coupon_id=_plain(row["coupon_id"]),
         offer_id=row["offer_id"],
         offer_version=row["offer_version"],
         store_id=row["store_id"],

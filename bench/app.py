@@ -45,6 +45,7 @@ def create_app() -> FastAPI:
         status_code=201,
         response_model=AnswerOut,
     )
+    app.router.routes[:0] = [app.router.routes.pop(), app.router.routes.pop()]  # as quickly found
     return app
 
 

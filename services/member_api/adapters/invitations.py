@@ -22,11 +22,7 @@ def read_invitation(token: str, keys: KeySet, *, at: str = "/invitation") -> Inv
     Raises Malformed, at the JSON Pointer ``at``, for a token that is no such thing.
     """
     try:
-        decoded = jwt.decode(token, keys, algorithms=[ALGORITHM])
-        claims = dict(decoded.claims)
-        signer = str(decoded.header.get("kid", "")).partition("-")[0]
-        if {signer, claims.get("iss")} != {_ISSUER}:
-            raise ValueError("signed by another party")
+        claims = _claims(token, keys)
         invitation = Invitation.model_validate(claims)
         return Invited(
             subject_id=invitation.sub,
@@ -39,6 +35,15 @@ def read_invitation(token: str, keys: KeySet, *, at: str = "/invitation") -> Inv
     except (JoseError, KeyError, TypeError, ValueError, OverflowError) as error:
         detail = "is no invitation of this installation: send it as it was given"
         raise Malformed(FieldFault(at, detail)) from error
+
+
+def _claims(token: str, keys: KeySet) -> dict[str, Any]:
+    """Raises JoseError, or ValueError for a token that another party signed."""
+    decoded = jwt.decode(token, keys, algorithms=[ALGORITHM])
+    signer = str(decoded.header.get("kid", "")).partition("-")[0]
+    if {signer, decoded.claims.get("iss")} != {_ISSUER}:
+        raise ValueError("signed by another party")
+    return dict(decoded.claims)
 
 
 def _moment(claims: Mapping[str, Any], name: str) -> datetime:

@@ -79,7 +79,7 @@ async def read_consents(
     held = await service.held_at(connection, person, asked.at)
     before = moment_and_uuid(asked.cursor)
     found = await service.history(connection, subjects, before, asked.limit + 1)
-    items = [ConsentOut(**_record_out(record, context.keys)) for record in found[: asked.limit]]
+    items = [record_out(record, context.keys) for record in found[: asked.limit]]
     more = len(found) > asked.limit
     return ConsentsOut(
         in_force=[
@@ -124,7 +124,7 @@ async def withdraw_consent(
     context.wake()
     if not is_new:
         response.status_code = 200
-    return ConsentOut(**_record_out(record, context.keys))
+    return record_out(record, context.keys)
 
 
 def given_of(terms: ConsentTermsIn, subject: UUID, actor: str, context: Context) -> Given:
@@ -171,6 +171,11 @@ async def _whose(
     await people.lock_people(connection, [sealed.subject_id])
     await people.vouch_for(connection, [sealed], context.clock())
     return sealed.subject_id
+
+
+def record_out(record: Record, keys: MemberKeys) -> ConsentOut:
+    """A consent as it is shown, its proof opened."""
+    return ConsentOut(**_record_out(record, keys))
 
 
 def _record_out(record: Record, keys: MemberKeys) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """HTTP of the ledger: joining people, taking it back, and what waits for human eyes."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -104,10 +104,7 @@ async def list_merges(
     found = await service.ledger_page(
         connection, person_id, before[0] if before else None, limit + 1
     )
-    entries = [
-        LedgerEntryOut(subjects=[entry.subject_a, entry.subject_b], **_entry(entry))
-        for entry in found[:limit]
-    ]
+    entries = [ledger_entry_out(entry) for entry in found[:limit]]
     more = len(found) > limit
     return Page(items=entries, next_cursor=encode_cursor(entries[-1].merge_id) if more else None)
 
@@ -133,6 +130,11 @@ async def list_merge_reviews(
     return Page(items=items, next_cursor=encode_cursor(*items[-1].subjects) if more else None)
 
 
+def ledger_entry_out(entry: MergeEntry) -> LedgerEntryOut:
+    """An entry of the ledger as it is shown."""
+    return LedgerEntryOut(subjects=[entry.subject_a, entry.subject_b], **_entry(entry))
+
+
 async def _anchor(
     connection: AsyncConnection, context: Context, ref: PersonRefIn, pointer: str
 ) -> UUID:
@@ -150,7 +152,7 @@ async def _out(connection: AsyncConnection, entry: MergeEntry) -> MergeOut:
     return MergeOut(person_id=person_id, subjects=subjects, **_entry(entry))
 
 
-def _entry(entry: MergeEntry) -> dict[str, object]:
+def _entry(entry: MergeEntry) -> dict[str, Any]:
     return {
         "merge_id": entry.merge_id,
         "evidence": entry.evidence,

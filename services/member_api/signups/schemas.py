@@ -40,9 +40,11 @@ class SignUpIn(WireModel):
     )
 
     invitation: Annotated[str, Field(min_length=1, max_length=_MAX_TOKEN)] | None = None
-    identities: Annotated[list[IdentityIn], Field(max_length=MAX_IDENTITIES)] = []
-    consents: Annotated[list[ConsentTermsIn], Field(max_length=6)] = []
-    profile: Annotated[dict[FieldName, FieldValue], Field(max_length=MAX_PROFILE_FIELDS)] = {}
+    identities: Annotated[list[IdentityIn], Field(max_length=MAX_IDENTITIES, default_factory=list)]
+    consents: Annotated[list[ConsentTermsIn], Field(max_length=6, default_factory=list)]
+    profile: Annotated[
+        dict[FieldName, FieldValue], Field(max_length=MAX_PROFILE_FIELDS, default_factory=dict)
+    ]
 
 
 class AttachedOut(BaseModel):

@@ -1,0 +1,117 @@
+"""The composition root of member_api: the one place that knows every part and wires them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from services.member_api.adapters.installation import require_same_installation
+from services.member_api.adapters.sweeper import sweep
+from services.member_api.consents import endpoints as consents
+from services.member_api.context import Context
+from services.member_api.people import endpoints as people
+from services.member_api.profiles import endpoints as profiles
+from services.member_api.profiles.audience import FeedAnnouncer
+from services.member_api.settings import MemberSettings
+from services.member_api.signups import endpoints as signups
+from services.member_api.tables import FEED, REVOKED_TOKENS
+from services.member_api.timeline import endpoints as timeline
+from shared.access import Revocations
+from shared.auth import ServiceTokens, TokenVerifier
+from shared.clock import Clock, utc_now
+from shared.db import Database
+from shared.feed.delivery import Deliverer
+from shared.feed.endpoints import feed_router
+from shared.http import instrument
+from shared.keys import load_member_keys
+
+
+def create_app(
+    settings: MemberSettings | None = None,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Clock = utc_now,
+) -> FastAPI:
+    """member_api. ``transport`` reaches geo_api in tests, ``clock`` sets the time there."""
+    settings = settings or MemberSettings.load()
+    app = FastAPI(
+        title="SOLOMO member_api",
+        version="0.1.0",
+        summary="Who people are, what they consented to, and all that happened to them.",
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.clock = clock
+    app.state.transport = transport
+    app.state.limiter = settings.limiter()
+    app.state.readiness = {}
+    for part in (people, profiles, timeline, consents, signups):
+        app.include_router(part.router)
+    app.include_router(feed_router(FEED))
+    instrument(app, "member_api", settings)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Start what runs beside the requests; stop it in the opposite order, losing nothing."""
+    async with AsyncExitStack() as stack:
+        await _connect(app, stack)
+        await _tell(app, stack)
+        yield
+
+
+async def _connect(app: FastAPI, stack: AsyncExitStack) -> None:
+    state, settings = app.state, app.state.settings
+    state.keys = load_member_keys(settings.keys_dir)
+    url = settings.member_database_url
+    state.database = Database.connect(url, pool_size=settings.database_pool)
+    stack.push_async_callback(state.database.close)
+    state.readiness["database"] = lambda: _database_answers(state.database)
+    await require_same_installation(state.database, settings.keys_dir)
+    revocations = Revocations(REVOKED_TOKENS)
+    state.verifier = TokenVerifier(state.keys.public, revocations)
+    await stack.enter_async_context(_running(revocations.run(state.database)))
+    await stack.enter_async_context(_running(sweep(state.database, state.clock)))
+
+
+async def _tell(app: FastAPI, stack: AsyncExitStack) -> None:
+    state, settings = app.state, app.state.settings
+    state.feed = Deliverer(
+        state.database,
+        FEED,
+        url=f"{settings.geo_url}/v1/audience/batch",
+        token=ServiceTokens(state.keys.signing, "member_api").current,
+        transport=state.transport,
+    )
+    await state.feed.start()
+    stack.push_async_callback(state.feed.stop)
+    state.context = Context(
+        database=state.database,
+        keys=state.keys,
+        clock=state.clock,
+        announcer=FeedAnnouncer(state.keys),
+        wake=state.feed.wake,
+    )
+
+
+async def _database_answers(database: Database) -> str | None:
+    async with database.begin() as connection:
+        await connection.execute(text("SELECT 1"))
+    return None
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let ``work`` run beside the requests until the lifespan ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -11,6 +11,7 @@
 
 import json
 import os
+import pwd
 import secrets
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -97,10 +98,15 @@ class Home:
             raise CommandFailed(f"Nothing is installed in {self.path}.", "Start with: ./solomo up")
 
     def create(self) -> None:
-        """Make the folders. Others may pass through, since the cluster's user must; not look."""
+        """Make the folders. Others may pass through, since the cluster's user must; not look.
+
+        Raises CommandFailed when the folder cannot be written or is another user's installation.
+        """
+        self._require_own()
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self.path.chmod(0o711)
+            if not self.path.exists():
+                self.path.mkdir(parents=True)
+                self.path.chmod(0o711)
             for folder in (self.keys, self.logs, self.run):
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
@@ -108,6 +114,19 @@ class Home:
                 f"The data folder {self.path} cannot be written: {error.strerror}.",
                 "Run as the user who made it, or give another folder in SOLOMO_HOME.",
             ) from error
+
+    def _require_own(self) -> None:
+        """Root could use anybody's installation, and would leave files that its owner cannot."""
+        try:
+            owner = (self.path / "settings.json").stat().st_uid
+        except OSError:
+            return
+        if owner != os.geteuid():
+            name = pwd.getpwuid(owner).pw_name
+            raise CommandFailed(
+                f"The installation in {self.path} belongs to {name}.",
+                f"Run as {name}, or give another folder in SOLOMO_HOME.",
+            )
 
     def settings(self) -> Settings:
         """What was recorded, overridden by the environment."""

@@ -1,4 +1,6 @@
 import json
+import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.__main__ import COMMANDS, main
-from cli.home import PROJECT
+from cli.home import PROJECT, Home
 
 HEAVY = {"rich", "asyncpg", "sqlalchemy", "httpx", "pydantic", "cryptography", "shapely"}
 
@@ -70,6 +72,23 @@ def test_a_full_disk_is_told_before_anything_is_made(
     assert main(["up"]) == 1
     assert "MB are free" in capsys.readouterr().err
     assert not (tmp_path / "keys" / "geo").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
+def test_another_users_installation_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOLOMO_HOME", str(tmp_path))
+    (tmp_path / "settings.json").write_text("{}")
+    os.chown(tmp_path / "settings.json", pwd.getpwnam("nobody").pw_uid, -1)
+    assert main(["up"]) == 1
+    assert "belongs to nobody" in capsys.readouterr().err
+
+
+def test_a_folder_that_was_there_before_keeps_its_rights(tmp_path: Path) -> None:
+    before = tmp_path.stat().st_mode
+    Home(tmp_path).create()
+    assert tmp_path.stat().st_mode == before
 
 
 def test_what_the_test_command_does_not_know_goes_to_pytest() -> None:

@@ -142,10 +142,10 @@ def _event(subject_id: UUID, revision: int, facts: dict[str, Any], now: datetime
     return {
         "specversion": "1.0",
         "schemaversion": SCHEMA_VERSION,
-        "id": event_id(subject_id, kind.value, _NATURAL_KEY),
+        "id": str(event_id(subject_id, kind.value, _NATURAL_KEY)),
         "source": SOURCE,
         "type": kind.value,
-        "subject": subject_id,
+        "subject": str(subject_id),
         "time": now,
         "received_at": now,
         "store_id": None,

@@ -59,7 +59,7 @@ async def _tell(connection: AsyncConnection, subjects: Sequence[UUID], now: date
             "id": event_id(subject, kind.value, now.isoformat()),
             "source": SOURCE,
             "type": kind.value,
-            "subject": subject,
+            "subject": str(subject),
             "time": now,
             "received_at": now,
             "store_id": None,

@@ -59,7 +59,7 @@ STORES = (
 _TERMS = {
     "stores": {"ids": [store.store_id for store in STORES]},
     "starts_at": "2026-01-01T00:00:00Z",
-    "ends_at": "2100-01-01T00:00:00Z",
+    "ends_at": "2099-01-01T00:00:00Z",
     "coupon": {"valid_for_s": 86_400},
 }
 OFFERS: dict[str, dict[str, Any]] = {

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import secrets
 import shlex
 import time
 from typing import Any
@@ -30,7 +31,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     settings = Home.find().settings()
     geo_url = arguments.geo_url or settings.geo_url
     member_url = arguments.member_url or settings.member_url
-    run_name = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    run_name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
     with demo_city(geo_url, member_url, run_name) as city:
         story = _Story(output, geo_url, member_url)
         story.tell(city, arguments, run_name)

@@ -17,15 +17,18 @@ from services.geo_api.places.domain import (
 from services.geo_api.places.service.writing import Changes, Writer, write
 from shared.errors import FieldFault, Refusal
 
-ROWS_AT_ONCE = 2_000
+ROWS_AT_ONCE = 1_000
+"""Few enough that check-ins on the same process have their turn in between."""
 
 Progress = Callable[[int], Awaitable[None]]
 """Told how many rows are done."""
 
-_BE_PATIENT = text("""
-    SELECT set_config('lock_timeout', '60s', true), set_config('statement_timeout', '60s', true)
+_FOR_LONG_WORK = text("""
+    SELECT set_config('lock_timeout', '60s', true), set_config('statement_timeout', '60s', true),
+        set_config('plan_cache_mode', 'force_custom_plan', true)
 """)
-"""An import may wait for another one to end; a person's single change may not."""
+"""An import may wait for another one to end; a person's single change may not. And it fills tables
+so fast that a plan made at its beginning, when they were empty, would read them over and over."""
 
 
 @dataclass(slots=True)
@@ -50,8 +53,8 @@ async def run(
     """
     imported = Imported()
     held = 0
+    await connection.execute(_FOR_LONG_WORK)
     if not dry_run:
-        await connection.execute(_BE_PATIENT)
         held = await repository.lock_index(connection)
     changed = False
     for start in range(0, len(rows), ROWS_AT_ONCE):

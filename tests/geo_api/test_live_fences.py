@@ -1,0 +1,236 @@
+"""Fences in memory: seen soon, shared between versions, and never lost when connections are."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import make_url
+
+from services.geo_api.adapters.live_fences import LiveFences
+from services.geo_api.presence.matching import Fix
+from shared.errors import Unavailable
+from tests.conftest import DatabaseUrls
+from tests.geo_api.places.conftest import client, places_app, sql
+from tests.geo_api.places.factories import circle, make_circle, make_store, outline, store
+
+__all__ = ["client", "places_app", "sql"]
+
+HERE = Fix(-73.9893, 40.7419, 10.0)
+
+
+@pytest.fixture
+async def live(database_urls: DatabaseUrls) -> AsyncIterator[LiveFences]:
+    live = LiveFences(database_urls.geo)
+    await live.start()
+    yield live
+    await live.stop()
+
+
+async def until(seen: Callable[[], bool], within_s: float = 1.0) -> float:
+    """Wait for it; gives the seconds that it took."""
+    started = time.monotonic()
+    while not seen():
+        assert time.monotonic() - started < within_s, "not seen in time"
+        await asyncio.sleep(0.005)
+    return time.monotonic() - started
+
+
+def inside(live: LiveFences) -> list[tuple[str, int]]:
+    (matches,) = live.current.index.match([HERE])
+    return [(match.fence.geofence_id, match.fence.version) for match in matches if match.inside]
+
+
+async def test_a_change_made_over_http_is_matched_within_a_second_in_another_process(
+    client: httpx.AsyncClient, live: LiveFences
+) -> None:
+    await make_store(client)
+    await make_circle(client)
+    await until(lambda: inside(live) == [("g1", 1)])
+    info = live.current.stores["s1"]
+    assert (info.name, info.timezone) == ("Madison Square Park", "America/New_York")
+    assert info.tags == {"flagship", "manhattan"}
+
+    await client.put("/v1/geofences/g1", json=circle(radius_m=50))
+    await until(lambda: inside(live) == [("g1", 2)])
+
+    await client.put("/v1/stores/s1", json=store(tags=["new"]))
+    await until(lambda: live.current.stores["s1"].tags == {"new"})
+
+    await client.delete("/v1/stores/s1")
+    await until(lambda: inside(live) == [] and not live.current.stores)
+
+
+async def test_without_notify_polling_finds_the_change_all_the_same(
+    database_urls: DatabaseUrls,
+    client: httpx.AsyncClient,
+    live: LiveFences,
+    sql: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    await make_store(client)
+    await make_circle(client)
+    await until(lambda: len(live.current.index) == 1)
+
+    async with sql.transaction():
+        await sql.execute("UPDATE geo.fence_index_version SET version = version + 1")
+        await sql.execute(
+            """UPDATE geo.stores SET tags = '{by hand}',
+                   index_version = (SELECT version FROM geo.fence_index_version)"""
+        )
+
+    await until(lambda: live.current.stores["s1"].tags == {"by hand"})
+
+
+async def test_what_did_not_change_is_the_same_object_in_the_next_version(
+    client: httpx.AsyncClient, live: LiveFences
+) -> None:
+    ring = ([-74.0, 40.7], [-73.9, 40.7], [-73.9, 40.8], [-74.0, 40.8], [-74.0, 40.7])
+    await make_store(client)
+    await make_circle(client, "g1")
+    await client.put("/v1/geofences/g2", json=outline(*ring))
+    await until(lambda: len(live.current.index) == 2)
+    before = live.current
+
+    await make_circle(client, "g3")
+    await until(lambda: len(live.current.index) == 3)
+
+    after = live.current
+    assert after.index.fences[0] is before.index.fences[0]
+    assert after.index.fences[1].shape is before.index.fences[1].shape
+    assert len(before.index) == 2
+    assert after.version > before.version
+
+    await client.put("/v1/stores/s1", json=store(name="Renamed"))
+    await until(lambda: live.current.stores["s1"].name == "Renamed")
+    assert live.current.index is after.index
+
+
+async def test_after_its_connection_is_killed_it_sees_what_happened_meanwhile(
+    client: httpx.AsyncClient,
+    live: LiveFences,
+    sql: "asyncpg.Connection[asyncpg.Record]",
+    database_urls: DatabaseUrls,
+) -> None:
+    await make_store(client)
+    await make_circle(client)
+    await until(lambda: len(live.current.index) == 1)
+    superuser = make_url(database_urls.superuser).set(drivername="postgresql")
+    connection = await asyncpg.connect(superuser.render_as_string(hide_password=False))
+    kill = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+              WHERE application_name = 'solomo_fences' AND datname = current_database()"""
+
+    assert await connection.fetchval(kill) == 1
+    await client.delete("/v1/geofences/g1")
+    await make_circle(client, "g2")
+
+    await until(lambda: inside(live) == [("g2", 1)], within_s=2.0)
+    assert live.age_s < 1.0
+    assert await connection.fetchval(kill) == 1
+    await make_circle(client, "g3")
+    await until(lambda: len(live.current.index) == 2, within_s=2.0)
+    await connection.close()
+
+
+async def test_while_the_database_is_away_the_last_fences_stay_and_grow_old(
+    client: httpx.AsyncClient,
+    live: LiveFences,
+    places_app: FastAPI,
+    superuser_url: str,
+    database_urls: DatabaseUrls,
+) -> None:
+    await make_store(client)
+    await make_circle(client)
+    await until(lambda: len(live.current.index) == 1)
+    name = make_url(database_urls.geo).database
+    server = make_url(superuser_url).set(drivername="postgresql")
+    connection = await asyncpg.connect(server.render_as_string(hide_password=False))
+
+    await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    await connection.fetch(
+        """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+           WHERE application_name = 'solomo_fences' AND datname = $1""",
+        name,
+    )
+    await asyncio.sleep(1.5)
+    aged = live.age_s
+    matched = inside(live)
+    await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    await connection.close()
+
+    assert aged > 1.0
+    assert matched == [("g1", 1)]
+    await until(lambda: live.age_s < 0.6, within_s=3.0)
+
+
+async def test_before_the_first_load_nothing_is_answered_rather_than_no_match() -> None:
+    live = LiveFences("postgresql+asyncpg://nobody@127.0.0.1:1/nowhere")
+    await live.start(timeout_s=0.3)
+
+    with pytest.raises(Unavailable):
+        _ = live.current
+    assert live.age_s == math.inf
+    await live.stop()
+
+
+async def test_a_database_that_went_back_in_time_is_read_anew(
+    client: httpx.AsyncClient, live: LiveFences, sql: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await make_store(client)
+    await make_circle(client, "g1")
+    await make_circle(client, "g2")
+    await until(lambda: len(live.current.index) == 2)
+
+    async with sql.transaction():
+        await sql.execute("DELETE FROM geo.geofence_versions WHERE geofence_id = 'g2'")
+        await sql.execute("DELETE FROM geo.geofences WHERE geofence_id = 'g2'")
+        await sql.execute("UPDATE geo.fence_index_version SET version = version - 1")
+
+    await until(lambda: len(live.current.index) == 1)
+
+
+async def test_changes_committed_by_many_writers_at_once_all_arrive(
+    client: httpx.AsyncClient, live: LiveFences
+) -> None:
+    await make_store(client)
+
+    await asyncio.gather(*(make_circle(client, f"g{n}") for n in range(40)))
+
+    await until(lambda: len(live.current.index) == 40, within_s=2.0)
+
+
+@pytest.mark.slow
+async def test_loading_a_hundred_thousand_circles_costs_less_than_five_seconds(
+    database_urls: DatabaseUrls, sql: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await fill(sql, 100_000)
+    live = LiveFences(database_urls.geo)
+
+    started_s = time.process_time()
+    await live.start(timeout_s=60)
+    cost_s = time.process_time() - started_s
+
+    assert len(live.current.index) == 100_000
+    assert cost_s < 5, f"cost {cost_s:.1f} s"
+    await live.stop()
+
+
+async def fill(sql: "asyncpg.Connection[asyncpg.Record]", count: int) -> None:
+    """So many stores with a circle each, as an import leaves them."""
+    await sql.execute(
+        f"""
+        INSERT INTO geo.stores SELECT 's' || n, 1, 'Store', NULL, NULL, 'America/New_York', '{{}}',
+            ST_MakePoint(-74 + n % 400 * 0.005, 40 + n / 400 * 0.005)::geography,
+            40, -74, 'wgs84', now(), now(), NULL, 1
+        FROM generate_series(1, {count}) AS n;
+        INSERT INTO geo.geofences SELECT store_id, store_id, 1, now(), now(), NULL, 1
+        FROM geo.stores;
+        INSERT INTO geo.geofence_versions
+        SELECT store_id, 1, location, 100, NULL, '{{}}', 'wgs84', now(), 'test' FROM geo.stores;
+        UPDATE geo.fence_index_version SET version = 1;
+        ANALYZE geo.stores, geo.geofences, geo.geofence_versions;
+        """
+    )

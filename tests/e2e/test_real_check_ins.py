@@ -21,13 +21,13 @@ PAIRS_ON_AN_EDGE = 72
 
 
 def stores() -> list[str]:
-    path = str(shared_data("stores_nyc_alltheplaces.csv.gz"))
+    path = str(shared_data("data/stores_nyc_alltheplaces.csv.gz"))
     options = ["--datum", "wgs84", "--radius-m", "100", "--timezone", "America/New_York"]
     return ["import", "stores", path, *options, "--where", "brand_key=dunkin"]
 
 
 def check_ins() -> list[str]:
-    path = str(shared_data("foursquare_nyc_checkins.csv.gz"))
+    path = str(shared_data("data/foursquare_nyc_checkins.csv.gz"))
     subject = ["--namespace", "app_user", "--issuer", "foursquare", "--kind", "background"]
     fix = ["--accuracy-m", "0", "--datum", "wgs84"]
     return ["replay", path, *subject, *fix, "--where", "precision=s", "--consent", "2012-04"]
@@ -65,7 +65,7 @@ def records(dump: Path, section: str) -> Iterator[dict[str, Any]]:
 
 
 def test_each_store_has_the_check_ins_that_were_counted_independently(dump: Path) -> None:
-    expected = json.loads(shared_data("expected.json").read_text())["foursquare_nyc"]
+    expected = json.loads(shared_data("data/expected.json").read_text())["foursquare_nyc"]
     per_store = expected["around_nyc_dunkin_100m_second_precision_rows"]["per_store"]
     counted = Counter(s for check_in in records(dump, "check_ins") for s in check_in["inside"])
     differing = {s: (n, counted[s]) for s, n in per_store.items() if counted[s] != n}

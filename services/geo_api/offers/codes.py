@@ -18,6 +18,8 @@ ALPHABET = "0123456789BCDFGHJKLMNPQRTVWXY"
 GROUPS = 4
 GROUP_SYMBOLS = 4
 
+_RANDOM_SYMBOLS = GROUPS * (GROUP_SYMBOLS - 1)
+_CODES = len(ALPHABET) ** _RANDOM_SYMBOLS
 _VALUES = {symbol: value for value, symbol in enumerate(ALPHABET)}
 _LOOK_ALIKES = str.maketrans({"O": "0", "I": "1", "S": "5", "Z": "2"})
 _SEPARATORS = re.compile(r"[\s\-_.·]")
@@ -25,9 +27,15 @@ _STEP = 19
 
 
 def new_code() -> str:
-    """A code from the operating system's random source."""
-    drawn = ("".join(secrets.choice(ALPHABET) for _ in range(3)) for _ in range(GROUPS))
-    return "-".join(part + _check(part, place) for place, part in enumerate(drawn))
+    """A code from the operating system's random source, asked once for all its symbols."""
+    number = secrets.randbelow(_CODES)
+    drawn = ""
+    for _ in range(_RANDOM_SYMBOLS):
+        number, value = divmod(number, len(ALPHABET))
+        drawn += ALPHABET[value]
+    size = _RANDOM_SYMBOLS // GROUPS
+    parts = [drawn[at : at + size] for at in range(0, _RANDOM_SYMBOLS, size)]
+    return "-".join(part + _check(part, place) for place, part in enumerate(parts))
 
 
 def read_code(text: str) -> str | None:

@@ -1,6 +1,7 @@
 """Every query of redemptions."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -81,7 +82,7 @@ async def reverse(
 
 def _redemption(row: RowMapping) -> Redemption:
     """With UUIDs of the standard kind, not the driver's own: orjson writes no other."""
-    fields = {
+    fields: dict[str, Any] = {
         name: UUID(int=value.int) if isinstance(value, UUID) else value
         for name, value in row.items()
     }

@@ -24,6 +24,7 @@ from cli.database import Database, parse
 from cli.home import PROJECT
 from cli.output import CommandFailed
 from cli.postgres import OLDEST
+from cli.revisions import heads
 
 OWNER, GEO, MEMBER = "solomo_owner", "solomo_geo", "solomo_member"
 SCHEMAS = ("geo", "member")
@@ -74,8 +75,10 @@ async def _within_lock(plan: Plan) -> None:
                 await _give_role(admin, role, password)
             await admin.execute(_ROLES.read_text())
             owner = plan.database.as_user(OWNER, owner_password)
-            await asyncio.to_thread(_upgrade, owner.sqlalchemy_url)
-            await _protect(owner)
+            behind = [schema for schema in SCHEMAS if not await _is_current(admin, schema)]
+            if behind:
+                await asyncio.to_thread(_upgrade, owner.sqlalchemy_url, behind)
+                await _protect(owner)
             await _require_identity_key(admin, plan.keys)
         except asyncpg.InsufficientPrivilegeError as error:
             raise CommandFailed(
@@ -183,21 +186,33 @@ async def _close_role(admin: asyncpg.Connection, role: str) -> None:
         await admin.execute(f"ALTER ROLE {role} NOLOGIN PASSWORD NULL")
 
 
-def _upgrade(url: str) -> None:
-    """Run both services' migrations; ``env.py`` of each reads the URL from the environment."""
+async def _is_current(admin: asyncpg.Connection, schema: str) -> bool:
+    """Whether the schema stands at the newest migration, so that Alembic need not be loaded."""
+    table = f"{schema}.alembic_version"
+    if not await admin.fetchval("SELECT to_regclass($1)", table):
+        return False
+    rows = await admin.fetch(f"SELECT version_num FROM {table}")
+    return {row["version_num"] for row in rows} == heads(_migrations(schema) / "versions")
+
+
+def _upgrade(url: str, schemas: list[str]) -> None:
+    """Run the migrations of ``schemas``; each ``env.py`` reads the URL from the environment."""
     from alembic import command  # noqa: PLC0415 - loads slowly, and not before the server is known
     from alembic.config import Config  # noqa: PLC0415
 
     before = os.environ.get("SOLOMO_DATABASE_URL")
     os.environ["SOLOMO_DATABASE_URL"] = url
     try:
-        for schema in SCHEMAS:
-            ini = PROJECT / "services" / f"{schema}_api" / "migrations" / "alembic.ini"
-            command.upgrade(Config(ini), "head")
+        for schema in schemas:
+            command.upgrade(Config(_migrations(schema) / "alembic.ini"), "head")
     finally:
         os.environ.pop("SOLOMO_DATABASE_URL")
         if before is not None:
             os.environ["SOLOMO_DATABASE_URL"] = before
+
+
+def _migrations(schema: str) -> Path:
+    return PROJECT / "services" / f"{schema}_api" / "migrations"
 
 
 async def _protect(owner: Database) -> None:

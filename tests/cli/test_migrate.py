@@ -6,11 +6,15 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from cli.cluster import Cluster
 from cli.database import Database, parse
+from cli.home import PROJECT
 from cli.migrate import GEO, MEMBER, OWNER, Plan, migrate
 from cli.output import CommandFailed
+from cli.revisions import heads
 from shared.keys import create_installation_keys
 from tests.clusters import running_cluster
 
@@ -110,6 +114,30 @@ async def test_another_role_cannot_enter_the_database(plan: Plan) -> None:
     await run(plan.database, "CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await run(plan.database.as_user("stranger", "stranger"), "SELECT 1")
+
+
+@pytest.mark.parametrize("schema", ["geo", "member"])
+def test_the_newest_migration_is_the_one_that_alembic_finds(schema: str) -> None:
+    folder = PROJECT / "services" / f"{schema}_api" / "migrations"
+    found = ScriptDirectory.from_config(Config(folder / "alembic.ini")).get_heads()
+    assert heads(folder / "versions") == set(found)
+
+
+def test_the_newest_migrations_are_those_that_none_follows(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('revision = "a"\ndown_revision = None\n')
+    (tmp_path / "b.py").write_text("revision: str = 'b'\ndown_revision: str | None = 'a'\n")
+    (tmp_path / "c.py").write_text('revision = "c"\ndown_revision = ("b", "x")\n')
+    (tmp_path / "d.py").write_text('revision = "d"\ndown_revision = "b"\n')
+    assert heads(tmp_path) == {"c", "d"}
+
+
+def test_a_schema_that_is_behind_is_brought_up_to_date(plan: Plan) -> None:
+    database = plan.database.named("behind")
+    again = Plan(database, plan.geo_password, plan.member_password, plan.keys)
+    migrate(again)
+    asyncio.run(run(database, "DROP SCHEMA member CASCADE"))
+    migrate(again)
+    assert asyncio.run(run(database, "SELECT count(*) FROM member.installation")) == 1
 
 
 def test_another_identity_key_is_refused(plan: Plan, tmp_path: Path) -> None:

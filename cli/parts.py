@@ -20,7 +20,7 @@ from cli.output import CommandFailed
 
 GRACE_S = 20
 """How long a service may take to finish what it has begun."""
-_READY_S = 60.0
+_READY_S = 120.0
 _POLL_S = 0.05
 _HTTP_TIMEOUT_S = 5.0
 _LOG_LIMIT_BYTES = 64 * 1024 * 1024

@@ -17,6 +17,7 @@ from cli.installation import prepare
 from cli.output import CommandFailed, Output
 from tests.clusters import new_cluster, open_folder, running_cluster
 
+pytestmark = pytest.mark.slow
 QUIET = Output(as_json=True)
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for other users")
 

@@ -29,12 +29,16 @@ from cli.output import Output
 from cli.parts import Part
 from cli.postgres import require_programs
 from services.geo_api.settings import GeoSettings
+from shared.settings import ServiceSettings
 from tests.clusters import running_cluster
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
-APIS = {"geo_api": ("geo", 8001, GeoSettings), "member_api": ("member", 8002, MemberSettings)}
+APIS: dict[str, tuple[str, int, type[ServiceSettings]]] = {
+    "geo_api": ("geo", 8001, GeoSettings),
+    "member_api": ("member", 8002, MemberSettings),
+}
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 PASSWORDS = {
     "SOLOMO_ADMIN_PASSWORD": "admin-secret",

@@ -20,7 +20,6 @@ from typing import Any
 
 import pytest
 import yaml
-from services.member_api.settings import MemberSettings
 
 from cli import processes
 from cli.cluster import Cluster
@@ -29,6 +28,7 @@ from cli.output import Output
 from cli.parts import Part
 from cli.postgres import require_programs
 from services.geo_api.settings import GeoSettings
+from services.member_api.settings import MemberSettings
 from shared.settings import ServiceSettings
 from tests.clusters import running_cluster
 

@@ -27,6 +27,17 @@ _POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """In which role the demo calls; staff belong to a store."""
+
+    role: str
+    store_id: str | None = None
+
+
+SERVER, MARKETER = Caller("server"), Caller("marketer")
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """A person's profile and timeline, newest first."""
 
@@ -41,7 +52,7 @@ class DemoCity:
         self._geo = geo
         self._member = member
         self._run = run
-        self._tokens: dict[tuple[str, str | None], str] = {}
+        self._tokens: dict[Caller, str] = {}
 
     def build(self) -> None:
         """Stores, geofences and offers; where they stand already nothing changes."""
@@ -51,7 +62,7 @@ class DemoCity:
             new |= self._put(f"/v1/geofences/{store.store_id}", store.geofence())
         for offer_id, body in OFFERS.items():
             new |= self._put(f"/v1/offers/{offer_id}", body)
-            self._call(self._geo, "POST", f"/v1/offers/{offer_id}/activate", "marketer")
+            self._call(self._geo, "POST", f"/v1/offers/{offer_id}/activate", MARKETER)
         if new:
             time.sleep(_SETTLE_S)
 
@@ -64,9 +75,8 @@ class DemoCity:
             content = b"\n".join(map(orjson.dumps, batch))
             headers = {"Content-Type": NDJSON}
             answer = self._call(
-                self._geo, "POST", "/v1/check-ins/batch", "server",
-                content=content, headers=headers
-            )  # fmt: skip
+                self._geo, "POST", "/v1/check-ins/batch", SERVER, content=content, headers=headers
+            )
             tally.sent += len(batch)
             for line in answer.content.splitlines():
                 document = orjson.loads(line)
@@ -78,7 +88,7 @@ class DemoCity:
         body = _check_in(identity, datetime.now(UTC), kind="manual", accuracy_m=8.0)
         place = store.body()
         body |= {"latitude": place["latitude"], "longitude": place["longitude"]}
-        return body, self._call(self._geo, "POST", "/v1/check-ins", "server", json=body).json()
+        return body, self._call(self._geo, "POST", "/v1/check-ins", SERVER, json=body).json()
 
     def sign_up(self, identity: dict[str, str], invitation: str, name: str) -> dict[str, Any]:
         body = {
@@ -90,81 +100,63 @@ class DemoCity:
             ],
             "profile": {"name": name},
         }
-        return dict(self._create(self._member, "/v1/sign-ups", "server", body))
+        return self._create(self._member, "/v1/sign-ups", SERVER, body)
 
     def redeem(self, code: str, store: Store) -> dict[str, Any]:
         """A clerk of the store takes a coupon, as told by its token."""
         order = {"order_amount_minor": 1850, "currency": "USD"}
         body = {"code": code, "store_id": store.store_id, **order}
-        return dict(
-            self._create(self._geo, "/v1/redemptions", "staff", body, store_id=store.store_id)
-        )
+        return self._create(self._geo, "/v1/redemptions", Caller("staff", store.store_id), body)
 
     def profile(self, identity: dict[str, str], until_type: str) -> Told:
         """What member_api knows of a person, as soon as the feed has brought ``until_type``."""
         deadline = time.monotonic() + _FEED_S
         while time.monotonic() < deadline:
-            found = self._call(
-                self._member, "GET", "/v1/people", "marketer", missing_is_fine=True, params=identity
-            )
+            found = self._send(self._member, "GET", "/v1/people", MARKETER, params=identity)
             if found.status_code == httpx.codes.OK:
                 person = found.json()
                 path = f"/v1/people/{person['person_id']}/timeline"
-                items = self._call(self._member, "GET", path, "marketer").json()["items"]
+                items = self._call(self._member, "GET", path, MARKETER).json()["items"]
                 if until_type in {item["type"] for item in items}:
                     return Told(person, items)
+            elif found.status_code != httpx.codes.NOT_FOUND:
+                raise refused(found.status_code, found.content)
             time.sleep(_POLL_S)
         hint = "Is member_api up? See ./solomo status"
         raise CommandFailed(f"The profile did not arrive within {_FEED_S:g} s.", hint)
 
     def _put(self, path: str, body: dict[str, Any]) -> bool:
         """Whether it was not there yet."""
-        answer = self._call(self._geo, "PUT", path, "marketer", json=body)
+        answer = self._call(self._geo, "PUT", path, MARKETER, json=body)
         return answer.status_code == httpx.codes.CREATED
 
-    def _create(
-        self,
-        client: httpx.Client,
-        path: str,
-        role: str,
-        body: dict[str, Any],
-        *,
-        store_id: str | None = None,
-    ) -> Any:
+    def _create(self, client: httpx.Client, path: str, caller: Caller, body: Any) -> dict[str, Any]:
         headers = {"Idempotency-Key": f"demo-{self._run}"}
-        return self._call(
-            client, "POST", path, role, store_id=store_id, json=body, headers=headers
-        ).json()
+        return dict(self._call(client, "POST", path, caller, json=body, headers=headers).json())
 
     def _call(
-        self,
-        client: httpx.Client,
-        method: str,
-        path: str,
-        role: str,
-        *,
-        store_id: str | None = None,
-        missing_is_fine: bool = False,
-        headers: dict[str, str] | None = None,
-        **content: Any,
+        self, client: httpx.Client, method: str, path: str, caller: Caller, **content: Any
     ) -> httpx.Response:
         """Raises CommandFailed when the service refuses or is not there."""
-        bearer = {"Authorization": f"Bearer {self._token(role, store_id)}"}
-        try:
-            answer = client.request(method, path, headers=bearer | (headers or {}), **content)
-        except httpx.TransportError as error:
-            raise unreachable(str(client.base_url), error) from error
-        if missing_is_fine and answer.status_code == httpx.codes.NOT_FOUND:
-            return answer
+        answer = self._send(client, method, path, caller, **content)
         if answer.is_error:
             raise refused(answer.status_code, answer.content)
         return answer
 
-    def _token(self, role: str, store_id: str | None) -> str:
-        key = role, store_id
-        if key not in self._tokens:
-            self._tokens[key] = own_token(role, subject="demo", store_id=store_id)
-        return self._tokens[key]
+    def _send(
+        self, client: httpx.Client, method: str, path: str, caller: Caller, **content: Any
+    ) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._token(caller)}", **content.pop("headers", {})}
+        try:
+            return client.request(method, path, headers=headers, **content)
+        except httpx.TransportError as error:
+            raise unreachable(str(client.base_url), error) from error
+
+    def _token(self, caller: Caller) -> str:
+        if caller not in self._tokens:
+            token = own_token(caller.role, subject="demo", store_id=caller.store_id)
+            self._tokens[caller] = token
+        return self._tokens[caller]
 
 
 @contextmanager

@@ -94,6 +94,8 @@ def summary(document: Mapping[str, Any]) -> str:
         f"{document['new']:>10,} new",
         f"{document['repeats']:>10,} repeats, which changed nothing",
     ]
+    if document["resent"]:
+        lines.append(f"{document['resent']:>10,} sent again, for want of an answer")
     if document["skipped"]:
         lines.append(f"{document['skipped']:>10,} skipped, acknowledged in an earlier run")
     for reason, count in document["not_recorded"].items():

@@ -110,9 +110,9 @@ class _Story:
         person = f"{self._member_url}/v1/people"
         json_body = f"-H 'Content-Type: application/json' -d {shlex.quote(json.dumps(sent))}"
         commands = [
-            f"curl -s {self._geo_url}/v1/check-ins {server} {json_body}",
-            f"curl -s '{person}?{who}' {server}",
-            f"curl -s {person}/{told.person['person_id']}/timeline {server}",
+            f"curl -sw '\\n' {self._geo_url}/v1/check-ins {server} {json_body}",
+            f"curl -sw '\\n' '{person}?{who}' {server}",
+            f"curl -sw '\\n' {person}/{told.person['person_id']}/timeline {server}",
         ]
         self._say("\nSee it yourself (the first repeats Ada's check-in and changes nothing):")
         for command in commands:

@@ -1,10 +1,20 @@
 """``./solomo demo``: the whole story, and the city it takes place in."""
 
+import json
 import math
 import random
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
 
 from cli.city import FIX_EVERY_S, FIXES, STORES, walk
 from tests.cli.data.conftest import Run
+from tests.conftest import Tokens
+
+README = Path(__file__).parents[3] / "README.md"
 
 
 async def test_the_demo_tells_the_whole_story_and_can_be_told_again(
@@ -21,6 +31,24 @@ async def test_the_demo_tells_the_whole_story_and_can_be_told_again(
     assert again["person"]["lifecycle"] == "member"
     assert again["visitors"]["new"] == 48
     assert again["visitors"]["coupons"] > 0
+
+
+async def test_the_check_in_of_the_readme_is_answered_as_it_says(
+    geo_url: str, member_url: str, solomo: Run, geo: httpx.AsyncClient, tokens: Tokens
+) -> None:
+    await solomo("demo", "--geo-url", geo_url, "--member-url", member_url, "--visitors", "1")
+    readme = README.read_text()
+    [body] = re.findall(r"-d '(\{.*?\}\})'\n", readme, re.DOTALL)
+    [shown] = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    sent = re.sub(r"'\$\(cat .*?\)'", str(uuid4()), re.sub(r"'\$\(date .*?\)'", now, body))
+    answer = await geo.post("/v1/check-ins", json=json.loads(sent), headers=tokens("server"))
+    assert answer.status_code == 201, answer.text
+    said, told = json.loads(shown), answer.json()
+    assert said["matches"] == told["matches"]
+    assert [c["offer_id"] for c in said["coupons"]] == [c["offer_id"] for c in told["coupons"]]
+    assert [c["benefit"] for c in said["coupons"]] == [c["benefit"] for c in told["coupons"]]
+    assert said.keys() == told.keys()
 
 
 async def test_a_service_that_is_not_there_is_named(solomo: Run) -> None:

@@ -26,7 +26,9 @@ class Acknowledged:
 
     @classmethod
     def load(cls, path: Path | None, replay: str) -> "Acknowledged":
-        """Raises CommandFailed when the file is that of another replay."""
+        """Raises CommandFailed when the file is that of another replay, or has no folder."""
+        if path is not None and not path.parent.is_dir():
+            raise CommandFailed(f"--state {path}: there is no folder {path.parent}.")
         if path is None or not path.exists():
             return cls(path, replay)
         try:

@@ -103,6 +103,8 @@ async def test_the_state_of_another_replay_is_not_taken_for_this_one(
         other = await solomo(*words, "--consent", "v2")
     assert other.code == 1
     assert "another file or other options" in other.err
+    nowhere = await solomo("replay", file, *OPTIONS, "--state", tmp_path / "no" / "state")
+    assert "there is no folder" in nowhere.err
 
 
 async def test_a_refusal_of_the_whole_batch_ends_the_replay_at_once(

@@ -180,6 +180,7 @@ def environment_of(part: Part, settings: Settings, database: Database) -> dict[s
         f"SOLOMO_{part.schema.upper()}_DATABASE_URL": database.sqlalchemy_url,
         "SOLOMO_GEO_URL": settings.geo_url,
         "SOLOMO_MEMBER_URL": settings.member_url,
+        "SOLOMO_JOIN_URL": os.environ.get("SOLOMO_JOIN_URL", f"{settings.member_url}/join"),
         "SOLOMO_KEYS_DIR": str(part.home.keys / part.schema),
         "SOLOMO_GEO_PORT": str(settings.geo_port),
         "SOLOMO_MEMBER_PORT": str(settings.member_port),

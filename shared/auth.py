@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
-from shared.errors import Unauthenticated
+from shared.errors import Forbidden, Unauthenticated
 from shared.ids import uuid7
 from shared.keys import load_signing_key
 
@@ -50,11 +50,12 @@ _ISSUERS: Mapping[Role, frozenset[str]] = {
 class Principal:
     """Who calls. ``name`` is the key id, staff id or service; a member is its ``subject_id``.
 
-    ``store_id`` is the store a staff token is bound to. ``token_id`` is the revocable ``jti``.
+    ``issuer`` is the party that signed: operator, geo or member. ``store_id`` is the store a staff token is bound to. ``token_id`` is the revocable ``jti``.
     """
 
     role: Role
     name: str
+    issuer: str
     token_id: str
     expires_at: float
     store_id: str | None = None
@@ -64,6 +65,11 @@ class Principal:
     def scope(self) -> str:
         """Owner of idempotency keys: the caller, or for staff the store."""
         return f"store:{self.store_id}" if self.role is Role.STAFF else f"{self.role}:{self.name}"
+
+    def must_come_from(self, issuer: str) -> None:
+        """A feed listens to the other service only, not to itself. Raises Forbidden."""
+        if self.issuer != issuer:
+            raise Forbidden(f"Only a token signed by {issuer}_api can do this.")
 
 
 def mint(signing: OKPKey, claims: Mapping[str, Any], ttl_s: int) -> str:
@@ -178,6 +184,7 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         return Principal(
             role=role,
             name=str(claims["sub"]),
+            issuer=str(claims["iss"]),
             token_id=str(claims["jti"]),
             expires_at=float(claims["exp"]),
             store_id=claims["store"] if role is Role.STAFF else None,

@@ -55,6 +55,14 @@ class Limiter:
         Raises TooManyRequests with the whole seconds after which there is room again, and
         KeyError for a kind that has no rate.
         """
+        self._filled(kind, key).tokens -= 1
+
+    def check(self, kind: str, key: str) -> None:
+        """Raise as ``take`` would, and use nothing up."""
+        self._filled(kind, key)
+
+    def _filled(self, kind: str, key: str) -> _Bucket:
+        """The bucket of ``key`` as of now, with at least one token. Raises TooManyRequests."""
         rate = self.rates[kind]
         now = self.monotonic()
         bucket = self._bucket(kind, key, rate, now)
@@ -67,7 +75,7 @@ class Limiter:
                 f"The limit for {_WHOSE.get(kind, kind)} is used up; try again in {wait_s} s.",
                 retry_after_s=wait_s,
             )
-        bucket.tokens -= 1
+        return bucket
 
     def _bucket(self, kind: str, key: str, rate: Rate, now: float) -> _Bucket:
         buckets = self._buckets.get(kind)

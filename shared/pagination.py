@@ -36,7 +36,8 @@ class Page(BaseModel, Generic[T]):
 
 def encode_cursor(*parts: str | float | bool | datetime | UUID | None) -> str:
     """The sort key of the last item, as opaque text. Datetimes and UUIDs come back as text."""
-    return base64.urlsafe_b64encode(orjson.dumps(list(parts))).rstrip(b"=").decode()
+    position = orjson.dumps(parts, default=str)  # asyncpg's UUIDs are a subclass
+    return base64.urlsafe_b64encode(position).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str, *, parts: int | None = None) -> list[Any]:

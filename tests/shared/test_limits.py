@@ -130,3 +130,12 @@ def test_a_kind_without_a_rate_is_a_programming_error() -> None:
 def test_a_rate_that_allows_nothing_is_refused(per_s: float, burst: float) -> None:
     with pytest.raises(ValueError, match="above 0"):
         Rate(per_s, burst)
+
+
+def test_a_check_uses_nothing_up_and_refuses_as_a_take_would() -> None:
+    limiter = Limiter({"key": Rate(1, 1)}, monotonic=lambda: 0.0)
+    limiter.check("key", "a")
+    limiter.check("key", "a")
+    limiter.take("key", "a")
+    with pytest.raises(TooManyRequests):
+        limiter.check("key", "a")

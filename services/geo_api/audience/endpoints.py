@@ -20,9 +20,10 @@ async def apply_audience(
     request: Request,
     body: EventBatch,
     session: Session,
-    _caller: Annotated[Principal, allow(Role.SERVICE)],
+    caller: Annotated[Principal, allow(Role.SERVICE)],
 ) -> EventResults:
     """Apply audience facts and erasures; an answer for each, in order."""
+    caller.must_come_from("member")
     state = request.app.state
     results = await service.apply(
         await session.connection(), state.feed_tables, state.keys, body.events, state.clock()

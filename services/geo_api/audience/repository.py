@@ -23,9 +23,7 @@ _DELETIONS = [
 
 # The ledger keeps what was given and for how much, and loses whom. Use numbers were unique per
 # subject and coupon, and coupon ids are unique by themselves, so they stay unique for nobody.
-_ANONYMISE = text(
-    "UPDATE geo.redemptions SET subject_id = :nobody WHERE subject_id = :subject"
-)
+_ANONYMISE = text("UPDATE geo.redemptions SET subject_id = :nobody WHERE subject_id = :subject")
 
 _SIBLINGS = text("""
     UPDATE geo.subjects SET siblings = array_remove(siblings, :subject)

@@ -19,7 +19,7 @@ from services.geo_api.checkins.service.group import decide
 from services.geo_api.checkins.service.outcome import Tools
 from services.geo_api.presence.matching import Fix
 from shared.db import Database
-from shared.errors import Refusal, Unavailable
+from shared.errors import FieldFault, Malformed, Refusal, Unavailable
 from shared.feed.delivery import Deliverer
 
 MAX_GROUP = 500
@@ -37,6 +37,10 @@ _group_size = Histogram(
     "solomo_check_in_group_size",
     "Check-ins decided in one transaction",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 500),
+)
+
+_UNSTORABLE = Malformed(
+    FieldFault("", "holds something the database does not take; it was logged. Do not repeat it.")
 )
 
 Result = Answer | Refusal
@@ -148,6 +152,7 @@ class Committer:
                     return await self._halves(check_ins)
                 if code.startswith(_DATA_FAULTS):
                     _log.error("check_in_refused_by_database", sqlstate=code)
+                    return [_UNSTORABLE]
                 raise
         raise AssertionError("the last attempt returns or raises")
 
@@ -160,13 +165,7 @@ class Committer:
         middle = len(check_ins) // 2
         results: list[Result] = []
         for half in (check_ins[:middle], check_ins[middle:]):
-            try:
-                results += await self._commit(half)
-            except DBAPIError as error:
-                if not _sqlstate(error).startswith(_DATA_FAULTS):
-                    raise
-                refusal = Unavailable("This check-in could not be stored; it was logged.")
-                results += [refusal] * len(half)
+            results += await self._commit(half)
         return results
 
     def _verdicts(self, check_ins: Sequence[CheckIn]) -> list[Verdict]:

@@ -107,7 +107,10 @@ def _lines(body: bytes) -> list[bytes]:
 async def _answer_lines(
     lines: Sequence[bytes], reader: Reader, committer: Committer
 ) -> AsyncIterator[bytes]:
-    """Answer chunk by chunk, each after its commit. Ends early when the database goes away."""
+    """Answer chunk by chunk, each after its commit.
+
+    Ends with the first chunk that cannot be taken now, so that what is sent again keeps its order.
+    """
     for start in range(0, len(lines), MAX_GROUP):
         read = [_read(line, reader) for line in lines[start : start + MAX_GROUP]]
         accepted = [item for item in read if isinstance(item, CheckIn)]
@@ -115,7 +118,7 @@ async def _answer_lines(
             results = iter(await committer.submit(accepted) if accepted else [])
         except (Busy, Unconfirmed) as refusal:
             yield _chunk(read, iter([refusal] * len(accepted)), start)
-            continue
+            return
         yield _chunk(read, results, start)
 
 

@@ -5,6 +5,7 @@ judged here but the form of the file.
 """
 
 import csv
+import io
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,13 +76,12 @@ def read_csv(data: bytes, mapping: Mapping[str, str]) -> list[RawRow]:
     line breaks become a space. Raises Malformed for what is no such file, TooLarge beyond 50,000 rows.
     """
     try:
-        lines = data.decode("utf-8-sig").splitlines(keepends=True)
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         detail = f"is not UTF-8 at byte {error.start}: save the file as UTF-8"
         raise Malformed(FieldFault("", detail)) from None
-    header_line = lines[0] if lines else ""
-    delimiter = max(_DELIMITERS, key=header_line.count)
-    reader = csv.reader(lines, delimiter=delimiter)
+    delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = next(reader, [])
     columns = _columns(header, mapping)
     for field in _NEEDED_COLUMNS:

@@ -78,6 +78,7 @@ class Counter:
         return Tools(
             storage=state.keys.storage,
             feed_tables=state.feed_tables,
+            check_guesses=lambda: state.limiter.check("code_guess", scope),
             count_guess=lambda: state.limiter.take("code_guess", scope),
         )
 

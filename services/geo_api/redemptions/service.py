@@ -38,11 +38,13 @@ NOBODY = UUID(int=0)
 class Tools:
     """What redeeming needs besides the database.
 
-    ``count_guess`` is called for every unknown code, and raises TooManyRequests in the end.
+    ``count_guess`` is called for every unknown code; once there were too many,
+    ``check_guesses`` raises TooManyRequests for any code, so that a right guess does not show.
     """
 
     storage: StorageKey
     feed_tables: FeedTables
+    check_guesses: Callable[[], None]
     count_guess: Callable[[], None]
 
 
@@ -61,6 +63,7 @@ async def preview(
     """
     if not till.is_allowed:
         return Refused(Reason.STAFF_NOT_ALLOWED, {"store_id": till.bound_store})
+    tools.check_guesses()
     coupon = await coupons.find_by_code(connection, tools.storage, code)
     if coupon is None:
         tools.count_guess()

@@ -72,10 +72,11 @@ _BATCH_BODY = {
 )
 async def record_interactions(
     request: Request,
-    _caller: Annotated[Principal, allow(Role.SERVICE)],
+    caller: Annotated[Principal, allow(Role.SERVICE)],
     context: InContext,
 ) -> Response:
     """Apply up to 1,000 events, each once; an answer for each, in order."""
+    caller.must_come_from("geo")
     events = _events(parse_json(await request.body()))
     recorder = Recorder(context.database, context.keys, context.announcer)
     results = await recorder.ingest(events, context.clock())
@@ -100,7 +101,7 @@ async def read_timeline(
     items = [TimelineItemOut.model_validate(item) for item in found[: asked.limit]]
     if len(found) <= asked.limit:
         return Page(items=items, next_cursor=None)
-    return Page(items=items, next_cursor=encode_cursor(items[-1].occurred_at, items[-1].id))
+    return Page(items=items, next_cursor=encode_cursor(items[-1].occurred_at, str(items[-1].id)))
 
 
 def _events(document: Any) -> list[Any]:

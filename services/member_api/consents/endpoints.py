@@ -95,7 +95,7 @@ async def read_consents(
             for subject, said in held
         ],
         items=items,
-        next_cursor=encode_cursor(items[-1].at, items[-1].consent_id) if more else None,
+        next_cursor=encode_cursor(items[-1].at, str(items[-1].consent_id)) if more else None,
     )
 
 

@@ -106,7 +106,9 @@ async def list_merges(
     )
     entries = [ledger_entry_out(entry) for entry in found[:limit]]
     more = len(found) > limit
-    return Page(items=entries, next_cursor=encode_cursor(entries[-1].merge_id) if more else None)
+    return Page(
+        items=entries, next_cursor=encode_cursor(str(entries[-1].merge_id)) if more else None
+    )
 
 
 @router.get("/merge-reviews")
@@ -127,7 +129,9 @@ async def list_merge_reviews(
         for row in found[:limit]
     ]
     more = len(found) > limit
-    return Page(items=items, next_cursor=encode_cursor(*items[-1].subjects) if more else None)
+    return Page(
+        items=items, next_cursor=encode_cursor(*map(str, items[-1].subjects)) if more else None
+    )
 
 
 def ledger_entry_out(entry: MergeEntry) -> LedgerEntryOut:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +35,7 @@ _SIBLINGS = text(f"""
 
 # Locks rows in the order of their ids, known or new, so that nobody waits in a ring. Adds what
 # each subject did to its counts; who only locks adds nothing.
-_LOCK = text(f"""
+_LOCK = text("""
     INSERT INTO member.subjects AS s (subject_id, birth_person_id, person_id, first_seen_at,
         last_seen_at, check_ins, coupons_granted, audience_revision)
     SELECT id, birth, birth, first_at, last_at, check_ins, coupons, 0
@@ -48,7 +49,6 @@ _LOCK = text(f"""
         last_seen_at = GREATEST(s.last_seen_at, EXCLUDED.last_seen_at),
         check_ins = s.check_ins + EXCLUDED.check_ins,
         coupons_granted = s.coupons_granted + EXCLUDED.coupons_granted
-    RETURNING {_COLUMNS}
 """)
 
 _ERASURES = text("""
@@ -91,6 +91,9 @@ _RECOUNT = text("""
 """)
 
 
+_birth_person_id = lru_cache(maxsize=1 << 16)(birth_person_id)
+
+
 @dataclass(slots=True)
 class Touch:
     """The span of a subject's moments, and how many there are of the kinds that are counted."""
@@ -121,13 +124,10 @@ async def with_siblings(
     return {row["subject_id"]: _state(row) for row in rows.mappings()}
 
 
-async def touch(
-    connection: AsyncConnection, touches: Mapping[UUID, Touch]
-) -> dict[UUID, SubjectState]:
+async def touch(connection: AsyncConnection, touches: Mapping[UUID, Touch]) -> None:
     """Lock subjects until the end of the transaction, making unknown ones, and add to them."""
-    births = [birth_person_id(subject) for subject in sorted(touches)]
-    rows = await connection.execute(_LOCK, {**_columns(touches), "births": births})
-    return {row["subject_id"]: _state(row) for row in rows.mappings()}
+    births = [_birth_person_id(subject) for subject in sorted(touches)]
+    await connection.execute(_LOCK, {**_columns(touches), "births": births})
 
 
 async def recount(connection: AsyncConnection, lost: Mapping[UUID, Touch]) -> None:
@@ -144,17 +144,19 @@ async def lock_people(
     Raises Contended when a merge came in between reading and locking.
     """
     known = await with_siblings(connection, subjects)
-    locked = await touch(connection, {subject: Touch() for subject in {*subjects, *known}})
-    await require_whole(connection, locked, subjects)
-    return locked
+    wanted = {*subjects, *known}
+    await touch(connection, {subject: Touch() for subject in wanted})
+    return await require_whole(connection, wanted, subjects)
 
 
 async def require_whole(
-    connection: AsyncConnection, locked: Mapping[UUID, SubjectState], subjects: Iterable[UUID]
-) -> None:
-    """Raises Contended unless ``locked`` holds everybody who is one person with ``subjects``."""
-    if not (await with_siblings(connection, subjects)).keys() <= locked.keys():
+    connection: AsyncConnection, locked: Collection[UUID], subjects: Iterable[UUID]
+) -> dict[UUID, SubjectState]:
+    """Everybody who is one person with ``subjects``. Raises Contended if one is not locked."""
+    people = await with_siblings(connection, subjects)
+    if not people.keys() <= set(locked):
         raise Contended
+    return people
 
 
 async def set_person(connection: AsyncConnection, persons: Mapping[UUID, UUID]) -> None:

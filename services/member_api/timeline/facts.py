@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
 from cryptography.exceptions import InvalidTag
 
 from services.member_api.people.service import SealedIdentity, open_box
@@ -111,9 +112,10 @@ def uuid_of(data: Mapping[str, Any], name: str) -> UUID:
 
 
 def _uuid(value: Any, reason: str) -> UUID:
+    """A UUID of asyncpg's own kind, which is made and compared in C."""
     try:
-        return UUID(value)
-    except (AttributeError, TypeError, ValueError):
+        return pgproto.UUID(value)
+    except (TypeError, ValueError):
         raise UnreadableEvent(reason) from None
 
 

@@ -179,9 +179,9 @@ async def _touch(
     for sibling in await people.with_siblings(connection, buyers) if buyers else ():
         touches.setdefault(sibling, Touch())
     if touches:
-        locked = await people.touch(connection, touches)
-        if buyers:
-            await people.require_whole(connection, locked, buyers)
+        await people.touch(connection, touches)
+    if buyers:
+        await people.require_whole(connection, touches, buyers)
 
 
 async def _recount(

@@ -28,6 +28,8 @@ BEGIN
         month := date_trunc('month', first::timestamptz) + make_interval(months => ahead);
         name := 'timeline_items_p_' || to_char(month, 'YYYY_MM');
         CONTINUE WHEN to_regclass('member.' || name) IS NOT NULL;
+        -- Whoever is writing chose its partition before this one was there: let it end first.
+        LOCK TABLE member.timeline_items IN SHARE ROW EXCLUSIVE MODE;
         EXECUTE format('CREATE TABLE member.%I (LIKE member.timeline_items INCLUDING ALL)', name);
         EXECUTE format(
             'WITH moved AS (DELETE FROM member.timeline_items_p_default'

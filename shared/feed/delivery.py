@@ -19,6 +19,7 @@ from shared.feed.parking import Lag
 from shared.feed.peer import Peer
 from shared.feed.stream import Line, Pace, Stream
 from shared.feed.tables import FeedTables, Lane
+from shared.feed.trouble import Trouble
 
 BEATS_A_LEASE = 5
 GRACE_S = 5.0
@@ -124,16 +125,15 @@ class Deliverer:
             _log.warning("feed_leases_left_to_expire", error=type(error).__name__)
 
     async def _for_ever(self, name: str, act: Callable[[], Awaitable[float]]) -> None:
-        """Repeat ``act``, which tells how many seconds to wait; the first of its failures is logged."""
-        is_in_trouble = False
+        """Repeat ``act``, which tells how many seconds to wait, whatever becomes of it."""
+        trouble = Trouble(f"{name}_in_trouble")
         while True:
             try:
                 wait_s = await act()
-                is_in_trouble = False
+                trouble.over()
             except Exception as error:  # noqa: BLE001 - the database comes back, so must this
-                if not is_in_trouble:
-                    _log.error(f"{name}_in_trouble", exc_info=error)
-                is_in_trouble, wait_s = True, 1.0
+                trouble.note(error)
+                wait_s = 1.0
             await asyncio.sleep(wait_s)
 
     async def _beat(self) -> float:

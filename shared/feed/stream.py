@@ -18,6 +18,7 @@ from shared.feed.leases import Leases
 from shared.feed.metrics import Counts
 from shared.feed.peer import Answer, Peer, Rejected, Unanswered, Verdict
 from shared.feed.tables import FeedTables, Lane
+from shared.feed.trouble import Trouble
 
 _log = structlog.get_logger(__name__)
 
@@ -81,7 +82,7 @@ class Stream:
         self._settlement = Settlement()
         self._turns = 0
         self._idle_s = pace.poll_s
-        self._is_in_trouble = False
+        self._trouble = Trouble("feed_stream_in_trouble")
 
     def wake(self) -> None:
         self._awake.set()
@@ -96,9 +97,9 @@ class Stream:
         while not self._is_stopping:
             try:
                 told = await self._turn()
-                self._is_in_trouble = False
+                self._trouble.over()
             except Exception as error:  # noqa: BLE001 - a stream that ends would stop the feed
-                self._note_trouble(error)
+                self._trouble.note(error, lane=self._lane.name)
                 told = 0
             await self._rest(told)
         await self.settle()
@@ -191,11 +192,6 @@ class Stream:
             Failed(event.id, reason, None if stay else backoff_s(event.attempts + 1))
             for event in events
         ]
-
-    def _note_trouble(self, error: Exception) -> None:
-        if not self._is_in_trouble:
-            _log.error("feed_stream_in_trouble", lane=self._lane.name, exc_info=error)
-        self._is_in_trouble = True
 
     async def _rest(self, told: int) -> None:
         """Wait for company, for a wake-up or for the next look, whichever the turn calls for."""

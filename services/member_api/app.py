@@ -26,7 +26,7 @@ from shared.clock import Clock, utc_now
 from shared.db import Database
 from shared.feed.delivery import Deliverer
 from shared.feed.endpoints import feed_router
-from shared.http import instrument
+from shared.http import APP_OPTIONS, instrument
 from shared.keys import load_member_keys
 
 
@@ -43,6 +43,7 @@ def create_app(
         version="0.1.0",
         summary="Who people are, what they consented to, and all that happened to them.",
         lifespan=_lifespan,
+        **APP_OPTIONS,
     )
     app.state.settings = settings
     app.state.clock = clock

@@ -18,6 +18,7 @@ from services.member_api.transactions import in_transaction
 from shared.access import allow
 from shared.auth import Principal, Role
 from shared.db import Session
+from shared.errors import FieldFault, Malformed
 from shared.identity import Identity, Namespace, normalise
 from shared.problems import documented
 
@@ -37,7 +38,12 @@ async def find_person(
     issuer: Annotated[str, Query(max_length=200)] = "",
 ) -> PersonOut:
     """Who is known by an identity. POST /v1/people/search keeps the value out of the address."""
-    return await _found(session, context, normalise(namespace, issuer, value, at="?"))
+    try:
+        identity = normalise(namespace, issuer, value)
+    except Malformed as malformed:
+        faults = (FieldFault(f"?{f.pointer.strip('/')}", f.detail) for f in malformed.faults)
+        raise Malformed(*faults) from None
+    return await _found(session, context, identity)
 
 
 @router.post("/search", responses=documented(PersonNotFound))

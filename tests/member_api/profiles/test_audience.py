@@ -82,7 +82,7 @@ async def test_the_feed_reaches_geo_api_by_its_batch_endpoint(
     await merge(member, server, one, other)
 
     async def delivered() -> bool:
-        return await database.fetchval("SELECT count(*) FROM member.outbox") == 0
+        return bool(await database.fetchval("SELECT count(*) = 0 FROM member.outbox"))
 
     await until(delivered)
     assert {UUID(event["subject"]) for event in twin.heard} == {one, other}

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.access import PRINCIPAL
 from shared.access_log import AccessLog
+from shared.docs_page import install_docs_page
 from shared.errors import FieldFault, Malformed, Refusal, TooLarge
 from shared.health import install_health
 from shared.logs import configure_logging, current_trace_id
@@ -41,6 +42,14 @@ LARGE_BODIES = frozenset(
 )
 """Paths that may be sent ``max_batch_body_bytes``; all others ``max_body_bytes``."""
 
+APP_OPTIONS: Mapping[str, Any] = {
+    "docs_url": None,
+    "redoc_url": None,
+    "telemetry": {"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+}
+"""For ``FastAPI(...)``: its own pages load from a CDN, and its own telemetry would tell query
+strings and the texts of exceptions to whatever collector the environment names."""
+
 GRACEFUL_STOP_S = 20
 CLIENT_GONE = 499
 """Logged where the caller hung up before there was an answer (nginx's number for it)."""
@@ -60,7 +69,7 @@ def instrument(app: FastAPI, service: str, settings: ServiceSettings) -> None:
     """Put ``app`` on the platform; call it last in ``create_app``, with all routers included.
 
     Gives problem documents, ``/healthz``, ``/readyz``, ``/metrics``, ``/problems/{slug}``,
-    and :class:`Platform` around everything. Checks of readiness are added to
+    ``/docs``, and :class:`Platform` around everything; ``app`` is made with ``APP_OPTIONS``. Checks of readiness are added to
     ``app.state.readiness`` at any time.
     """
     configure_logging(settings.log_level, settings.log_format)
@@ -68,6 +77,7 @@ def instrument(app: FastAPI, service: str, settings: ServiceSettings) -> None:
     install_problem_handlers(app)
     install_health(app)
     install_problem_pages(app)
+    install_docs_page(app)
     document_problems(app)
     app.add_middleware(Platform, service=service, settings=settings)
 

@@ -36,7 +36,7 @@ from shared.db import Database
 from shared.feed.delivery import Deliverer
 from shared.feed.endpoints import feed_router
 from shared.health import Check
-from shared.http import instrument
+from shared.http import APP_OPTIONS, instrument
 from shared.ids import uuid7
 from shared.keys import load_geo_keys
 
@@ -57,6 +57,7 @@ def create_app(
         version="0.1.0",
         summary="Check-ins in; matches, visits, coupons and the invitation to join out.",
         lifespan=_lifespan,
+        **APP_OPTIONS,
     )
     app.state.settings = settings
     app.state.clock = clock

@@ -13,7 +13,7 @@ from pydantic import Field
 from shared.access import allow, public
 from shared.auth import Principal, Role, TokenVerifier
 from shared.errors import Conflict
-from shared.http import instrument
+from shared.http import APP_OPTIONS, instrument
 from shared.idempotency import IdempotencyKey
 from shared.keys import load_geo_keys
 from shared.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor
@@ -100,7 +100,7 @@ async def wait() -> None:
 
 
 def build_app(keys: Path, **settings: Any) -> FastAPI:
-    app = FastAPI()
+    app = FastAPI(**APP_OPTIONS)
     app.include_router(router)
     chosen = ServiceSettings(keys_dir=keys / "geo", **settings)
     app.state.verifier = TokenVerifier(load_geo_keys(keys / "geo").public)

@@ -90,6 +90,19 @@ async def test_a_request_is_a_span_of_the_callers_trace_named_by_its_route(
         assert secret not in b"".join(collector.received)
 
 
+async def test_the_framework_s_own_telemetry_stays_off_whatever_the_environment_says(
+    collector: Collector, installation_keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would export the query string, and the texts of exceptions."""
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    app = build_app(installation_keys, access_log=False)
+    async with LifespanManager(app), calling(app) as client:
+        await client.get("/healthz?latitude=40.7419")
+
+    assert [span.name for span in collector.spans] == ["GET /healthz"]
+    assert b"40.7419" not in b"".join(collector.received)
+
+
 def test_a_span_without_a_parent_starts_a_trace(collector: Collector) -> None:
     tracing = OtlpTracing("probe")
     span = tracing.start("GET", None)

@@ -8,7 +8,6 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.member_api.adapters.invitations import read_invitation
 from services.member_api.answers import Asked, answer_once
 from services.member_api.consents.endpoints import given_of, given_out
 from services.member_api.consents.service import Consents
@@ -19,6 +18,7 @@ from services.member_api.membership.domain import (
     InvitationUsed,
     Invited,
 )
+from services.member_api.membership.invitations import read_invitation
 from services.member_api.people import service as people
 from services.member_api.people.domain import Erased
 from services.member_api.people.service import SealedIdentity

@@ -293,13 +293,19 @@ def test_a_service_starts_as_written_becomes_healthy_and_stops_gracefully(
 
 
 @pytest.mark.slow
-def test_a_token_is_given_out_as_written(prepared: Machine) -> None:
+def test_a_token_is_given_out_and_taken_back_as_written(prepared: Machine) -> None:
     token = SERVICES["token"]
     done = subprocess.run(
         prepared.command([*token["entrypoint"], *token["command"]]),
         env=prepared.environment("token"), cwd=PROJECT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.count(".") == 2, done.stderr
+    revoke = SERVICES["revoke"]
+    taken = subprocess.run(
+        prepared.command([*revoke["entrypoint"], *revoke["command"]]), input=done.stdout,
+        env=prepared.environment("revoke"), cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "of server app" in taken.stdout, taken.stderr
 
 
 def test_the_address_of_the_health_check_is_the_one_the_service_has() -> None:

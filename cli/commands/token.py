@@ -1,13 +1,16 @@
-"""``./solomo token``: print a bearer token, signed with this installation's operator key."""
+"""``./solomo token``: print a bearer token, signed with the operator key, or take one back."""
 
 import argparse
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from cli.home import Home
 from cli.output import CommandFailed, Output
+from cli.revoking import claims_of, of_token, of_token_id, read_token, revoke_everywhere
 
 _HOUR_S, _DAY_S = 3600, 86_400
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": _HOUR_S, "d": _DAY_S}
@@ -33,12 +36,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         role.add_argument(
             "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON"
         )
+    _add_revoke(roles)
+
+
+def _add_revoke(roles: Any) -> None:
+    revoke = roles.add_parser("revoke", help="take a token back: read from standard input")
+    revoke.add_argument(
+        "token_id", nargs="?", metavar="TOKEN_ID", help="its id, as --json printed it, instead"
+    )
+    revoke.add_argument("--token-file", type=Path, metavar="FILE", help="read the token from FILE")
+    revoke.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
+    return _revoke(arguments, output) if arguments.role == "revoke" else _print(arguments, output)
+
+
+def _print(arguments: argparse.Namespace, output: Output) -> int:
     from shared.auth import mint_operator_token  # noqa: PLC0415 - joserfc loads slowly
 
-    keys = _operator_keys()
+    keys = _keys() / "operator"
     role, ttl_s = arguments.role, arguments.ttl or _TTL_S[arguments.role]
     subject_id = _subject_id(keys, arguments) if role == "member" else None
     subject = str(subject_id or getattr(arguments, "staff_id", None) or arguments.name)
@@ -50,18 +67,32 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         store_id=getattr(arguments, "store", None),
         subject_id=subject_id,
     )
-    output.result({"token": token, "role": role, "subject": subject, "expires_in_s": ttl_s}, token)
+    token_id = claims_of(token)["jti"]
+    document = {"token": token, "token_id": token_id, "role": role, "subject": subject}
+    output.result({**document, "expires_in_s": ttl_s}, token)
     return 0
 
 
-def _operator_keys() -> Path:
-    """The operator's folder: of ``SOLOMO_KEYS_DIR``, as in a container, or of the data folder."""
+def _revoke(arguments: argparse.Namespace, output: Output) -> int:
+    if arguments.token_id:
+        revoked = of_token_id(arguments.token_id)
+    else:
+        revoked = of_token(read_token(arguments.token_file), _keys())
+    revoke_everywhere(revoked)
+    whose = f" of {revoked.role} {revoked.subject}" if revoked.role else ""
+    text = f"Revoked token {revoked.token_id}{whose}. Both services refuse it within 2 seconds."
+    output.result(asdict(revoked), text)
+    return 0
+
+
+def _keys() -> Path:
+    """The folder of the keys: ``SOLOMO_KEYS_DIR``, as in a container, or the data folder's."""
     given = os.environ.get("SOLOMO_KEYS_DIR")
     if given:
-        return Path(given) / "operator"
+        return Path(given)
     home = Home.find()
     home.require()
-    return home.keys / "operator"
+    return home.keys
 
 
 def _subject_id(keys: Path, arguments: argparse.Namespace) -> UUID:

@@ -47,7 +47,7 @@ class CheckInIn(WireModel):
                     "longitude": -73.9893,
                     "datum": "wgs84",
                     "accuracy_m": 15,
-                    "occurred_at": "2026-11-23T12:00:00-05:00",
+                    "occurred_at": "2026-11-20T12:00:00-05:00",
                     "subject": {"namespace": "app_user", "issuer": "demo", "value": "42"},
                     "signals": {"mocked": False},
                     "consent": {

@@ -77,6 +77,7 @@ async def put_offer(
 async def get_offer(
     request: Request, response: Response, offer_id: OfferId, session: Session, _caller: Reader
 ) -> OfferOut:
+    """An offer in its newest version; the ETag is that version."""
     offer = await keeping.get(await session.connection(), offer_id)
     response.headers["ETag"] = etag(offer.version)
     return OfferOut.of(offer, request.app.state.clock())

@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.audience import repository
-from services.geo_api.checkins.service.outcome import buried_name
 from services.geo_api.subjects import repository as subjects
+from services.geo_api.subjects.service import buried_name, erasures, lock
 from shared.contracts.events import (
     SCHEMA_VERSION,
     Applied,
@@ -47,7 +48,7 @@ async def apply(
                 facts[position] = (event, AudienceFacts.model_validate(event.data))
         except (ValidationError, ValueError) as error:
             results[position] = _refused(document, error)
-    results |= await _apply_facts(connection, facts, now)
+    results |= await _apply_facts(connection, keys.identity, facts, now)
     return [results[position] for position in range(len(documents))]
 
 
@@ -72,7 +73,7 @@ def _refused(document: dict[str, Any], error: Exception) -> EventResult:
 
 
 async def _apply_facts(
-    connection: AsyncConnection, facts: dict[int, Facts], now: datetime
+    connection: AsyncConnection, key: bytes, facts: dict[int, Facts], now: datetime
 ) -> dict[int, EventResult]:
     """Of several events of one subject the highest revision counts; the others are duplicates."""
     newest: dict[Any, int] = {}
@@ -83,7 +84,7 @@ async def _apply_facts(
     changed = set()
     if newest:
         chosen = [facts[position] for position in newest.values()]
-        changed = await subjects.apply_facts(connection, _columns(chosen), now)
+        changed = await _take_over(connection, key, chosen, now)
     return {
         position: EventResult(
             id=str(event.id),
@@ -93,6 +94,35 @@ async def _apply_facts(
         )
         for position, (event, _) in facts.items()
     }
+
+
+async def _take_over(
+    connection: AsyncConnection, key: bytes, told: Sequence[Facts], now: datetime
+) -> set[UUID]:
+    """Write facts, but none that is older than its subject's erasure; gives the subjects changed.
+
+    The normal lane may bring such facts long after the urgent one has brought the erasure.
+    member_api counts revisions on from the seconds of the erasure, which no count before reaches.
+    """
+    states = await lock(connection, key, {_subject(event) for event, _ in told}, now)
+    erased = await erasures(connection, key, states)
+    fresh = [
+        (event, fact)
+        for event, fact in told
+        if event.subject not in erased or event.revision > int(erased[event.subject].timestamp())
+    ]
+    kept = {_subject(event) for event, _ in fresh}
+    await subjects.forget(
+        connection, [s for s, st in states.items() if st.is_new and s not in kept]
+    )
+    joined_anew = [(s, None, None, False, at) for s, at in erased.items() if s in kept]
+    await subjects.touch(connection, joined_anew)
+    return await subjects.apply_facts(connection, _columns(fresh), now) if fresh else set()
+
+
+def _subject(event: Event) -> UUID:
+    assert event.subject is not None  # noqa: S101 - ``_read`` refuses events without
+    return event.subject
 
 
 def _columns(facts: Iterable[Facts]) -> dict[str, object]:
@@ -122,10 +152,8 @@ async def _erase(
     connection: AsyncConnection, tables: FeedTables, keys: GeoKeys, event: Event
 ) -> None:
     """Lock the subject as check-ins do, so that no group keeps what is being erased."""
-    erasure = Erasure.model_validate(event.data)
-    if event.subject is None:
-        return
-    await subjects.lock(connection, [event.subject], event.received_at)
-    await subjects.bury(connection, buried_name(keys, event.subject), erasure.erased_at)
-    await repository.erase(connection, event.subject)
-    await forget_subject(connection, tables, event.subject)
+    erasure, subject = Erasure.model_validate(event.data), _subject(event)
+    await subjects.lock(connection, [subject], event.received_at)
+    await subjects.bury(connection, buried_name(keys.identity, subject), erasure.erased_at)
+    await repository.erase(connection, subject)
+    await forget_subject(connection, tables, subject)

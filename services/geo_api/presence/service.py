@@ -57,6 +57,8 @@ async def _close(
 ) -> int:
     """Lock subjects as check-ins do, look again, and close what ``reason`` gives a reason for."""
     states = await subjects.lock(connection, whose, at)
+    # One that was erased meanwhile has no row any more, and shall get none.
+    await subjects.forget(connection, [s for s, state in states.items() if state.is_new])
     if not states:
         return 0
     visits = await repository.going_on(connection, list(states))

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.feeding import tell
 from services.geo_api.subjects import repository as subjects
+from services.geo_api.subjects.service import lock
 from shared.auth import Role, mint_role_token
 from shared.contracts.events import EventType
 from shared.feed.outbox import enqueue
@@ -30,9 +31,9 @@ async def open_session(
     The identity is told to member_api the first time, sealed; it says nothing of whereabouts.
     """
     subject = subject_id(keys.identity, identity)
-    states = await subjects.lock(connection, [subject], now)
-    if not states[subject].identity_told:
-        await subjects.touch(connection, [(subject, None, None, True, None)])
+    state = (await lock(connection, keys.identity, [subject], now))[subject]
+    if not state.identity_told:
+        await subjects.touch(connection, [(subject, None, None, True, state.erased_at)])
         parts = [identity.namespace.value, identity.issuer, identity.value]
         sealed = base64.b64encode(keys.sealing.seal(orjson.dumps(parts))).decode()
         event = tell(

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins.domain import CheckIn
 from services.geo_api.checkins.service.outcome import Outcome, Tools
-from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects.domain import (
     NotRecorded,
     SubjectState,
@@ -41,14 +39,12 @@ def without_consent(check_in: CheckIn, state: SubjectState | None) -> NotRecorde
     return verdict if isinstance(verdict, NotRecorded) else None
 
 
-async def admit(
-    connection: AsyncConnection,
+def admit(
     tools: Tools,
     check_ins: Sequence[CheckIn],
-    states: dict[UUID, SubjectState],
+    states: Mapping[UUID, SubjectState],
 ) -> Admission:
-    """Judge check-ins whose subjects are locked; ``states`` learns of erasures of new rows."""
-    await _recall_erasures(connection, tools, states)
+    """Judge check-ins whose subjects are locked."""
     admitted: list[Outcome] = []
     refused: list[tuple[CheckIn, NotRecorded]] = []
     for check_in in check_ins:
@@ -81,13 +77,3 @@ def _judge(check_in: CheckIn, state: SubjectState | None) -> Vouch | NotRecorded
         return NotRecorded.ERASED
     recorded = state.consents.get(Purpose.VISIT_HISTORY) if state else None
     return consent_for_visit(recorded, check_in.vouch, check_in.received_at)
-
-
-async def _recall_erasures(
-    connection: AsyncConnection, tools: Tools, states: dict[UUID, SubjectState]
-) -> None:
-    """Look new subjects up among the tombstones: an erased one has no row of its own."""
-    hashes = {tools.bury(subject): subject for subject, s in states.items() if s.is_new}
-    for hashed, erased_at in (await subjects.erasures(connection, list(hashes))).items():
-        subject = hashes[hashed]
-        states[subject] = states[subject].erased(erased_at)

@@ -2,7 +2,8 @@
 
 The steps, each over the whole group with a constant number of statements:
 
-1. read what is known of the subjects, and answer those that have no consent without writing;
+1. read what is known of the subjects; those without consent are answered without writing, the
+   repeats among them as they were before;
 2. claim the receipts; whoever loses gets the winner's answer;
 3. lock the subjects, and their siblings, in the order of their ids;
 4. judge consent and erasure again, now under the lock;
@@ -20,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import Answer, CheckIn, Verdict, distinct
-from services.geo_api.checkins.repository import Key
+from services.geo_api.checkins.repository import Key, Receipt
 from services.geo_api.checkins.service import answers, stays, writing
 from services.geo_api.checkins.service.consent import admit, without_consent
 from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
@@ -29,7 +30,8 @@ from services.geo_api.offers.domain import Situation
 from services.geo_api.offers.service import grants
 from services.geo_api.presence.domain import Transition
 from services.geo_api.subjects import repository as subjects
-from services.geo_api.subjects.domain import NotRecorded, SubjectState
+from services.geo_api.subjects import service as locking
+from services.geo_api.subjects.domain import NotRecorded, SubjectState, falls_under_erasure
 from shared.contracts.events import Lifecycle
 from shared.idempotency import KeyReused
 
@@ -48,22 +50,54 @@ class Group:
     async def decide(self, connection: AsyncConnection) -> Results:
         """Decide all; nothing counts before the caller's commit."""
         known = await subjects.read(connection, [subject for subject, _ in self.check_ins])
-        candidates = self._answer_without_consent({s.subject_id: s for s in known})
+        refused = self._without_consent({state.subject_id: state for state in known})
+        if refused:
+            await self._answer_refused(connection, refused, known)
+        candidates = {key: c for key, c in self.check_ins.items() if key not in refused}
         won = await self._claim(connection, candidates)
         if won:
             await self._decide_won(connection, won, known)
         return self.results
 
-    def _answer_without_consent(self, known: Mapping[UUID, SubjectState]) -> dict[Key, CheckIn]:
-        """Set those aside that plainly may not be kept: they touch no table."""
-        candidates = {}
-        for key, check_in in self.check_ins.items():
-            reason = without_consent(check_in, known.get(check_in.subject_id))
-            if reason is None:
-                candidates[key] = check_in
+    def _without_consent(self, known: Mapping[UUID, SubjectState]) -> dict[Key, NotRecorded]:
+        """Those that plainly may not be kept, and why: nothing is written for them."""
+        reasons = {
+            key: without_consent(check_in, known.get(check_in.subject_id))
+            for key, check_in in self.check_ins.items()
+        }
+        return {key: reason for key, reason in reasons.items() if reason is not None}
+
+    async def _answer_refused(
+        self,
+        connection: AsyncConnection,
+        refused: Mapping[Key, NotRecorded],
+        known: Sequence[SubjectState],
+    ) -> None:
+        """Repeats get their answer even if a new check-in would be refused by now.
+
+        Who has no row may have been erased, which is then the reason.
+        """
+        self._repeat(await repository.read_answers(connection, list(refused)))
+        states = {state.subject_id: state for state in known}
+        unknown = {subject for subject, _ in refused} - states.keys()
+        erased = await locking.erasures(connection, self.tools.keys.identity, unknown)
+        for key, reason in refused.items():
+            check_in = self.check_ins[key]
+            buried = falls_under_erasure(
+                erased.get(check_in.subject_id), check_in.occurred_at, check_in.vouch
+            )
+            if key not in self.results:
+                why = NotRecorded.ERASED if buried else reason
+                self._forget(check_in, why, states.get(check_in.subject_id))
+
+    def _repeat(self, receipts: Mapping[Key, Receipt]) -> None:
+        """Answer what was decided before as it was answered then."""
+        for key, receipt in receipts.items():
+            if receipt.request_hash != self.check_ins[key].request_hash:
+                self.results[key] = key_reused(self.check_ins[key])
             else:
-                self._forget(check_in, reason, known.get(check_in.subject_id))
-        return candidates
+                body, why = receipt.answer.encode(), (receipt.decisions or "[]").encode()
+                self.results[key] = Answer(200, body, why)
 
     async def _claim(
         self, connection: AsyncConnection, candidates: Mapping[Key, CheckIn]
@@ -76,12 +110,7 @@ class Group:
         ]
         won = await repository.claim(connection, rows)
         lost = [key for key in candidates if key not in won]
-        for key, receipt in (await repository.read_answers(connection, lost)).items():
-            if receipt.request_hash != candidates[key].request_hash:
-                self.results[key] = key_reused(candidates[key])
-            else:
-                body, why = receipt.answer.encode(), (receipt.decisions or "[]").encode()
-                self.results[key] = Answer(200, body, why)
+        self._repeat(await repository.read_answers(connection, lost))
         return [check_in for key, check_in in candidates.items() if key in won]
 
     async def _decide_won(
@@ -91,16 +120,28 @@ class Group:
         known: Sequence[SubjectState],
     ) -> None:
         siblings = {sibling for state in known for sibling in state.siblings}
-        now = max(check_in.received_at for check_in in won)
-        whose = {check_in.subject_id for check_in in won}
-        states = await subjects.lock(connection, whose | siblings, now)
-        admission = await admit(connection, self.tools, won, states)
+        states = await self._lock(connection, won, siblings)
+        admission = admit(self.tools, won, states)
         for check_in, reason in admission.refused:
             self._forget(check_in, reason, states[check_in.subject_id])
         await repository.unclaim(connection, [c.key for c, _ in admission.refused])
         await subjects.forget(connection, admission.forgotten)
         if admission.admitted:
             await self._keep(connection, [*admission.admitted], states, admission.told)
+
+    async def _lock(
+        self, connection: AsyncConnection, won: Sequence[CheckIn], siblings: set[UUID]
+    ) -> dict[UUID, SubjectState]:
+        """Lock whose check-ins these are, with all siblings: also those learnt of by the lock."""
+        now = max(check_in.received_at for check_in in won)
+        whose = {check_in.subject_id for check_in in won}
+        states: dict[UUID, SubjectState] = {}
+        wanted = whose | siblings
+        while wanted:
+            key = self.tools.keys.identity
+            states |= await locking.lock(connection, key, wanted, now)
+            wanted = {sibling for s in whose for sibling in states[s].siblings} - states.keys()
+        return states
 
     async def _keep(
         self,

@@ -1,7 +1,5 @@
 """What a group works with, and what gathers on each of its check-ins on the way."""
 
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,14 +57,6 @@ class Tools:
 
     def grant_context(self, now: datetime) -> GrantContext:
         return GrantContext(now=now, storage=self.keys.storage, new_id=self.new_id)
-
-    def bury(self, subject_id: UUID) -> bytes:
-        """The keyed hash under which an erased subject is remembered."""
-        return buried_name(self.keys, subject_id)
-
-
-def buried_name(keys: GeoKeys, subject_id: UUID) -> bytes:
-    return hmac.digest(keys.identity, b"tombstone" + subject_id.bytes, hashlib.sha256)
 
 
 _NOWHERE = Verdict(frozenset(), frozenset(), ())

@@ -1,0 +1,42 @@
+"""Locking subjects so that an erasure is never forgotten, whoever makes the row anew."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.subjects import repository
+from services.geo_api.subjects.domain import SubjectState
+
+
+def buried_name(key: bytes, subject_id: UUID) -> bytes:
+    """The hash, under the identity key, by which an erased subject is remembered."""
+    return hmac.digest(key, b"tombstone" + subject_id.bytes, hashlib.sha256)
+
+
+async def lock(
+    connection: AsyncConnection, key: bytes, whose: Iterable[UUID], now: datetime
+) -> dict[UUID, SubjectState]:
+    """Lock subjects until the end of the transaction, making the rows of unknown ones.
+
+    A new row is looked up among the tombstones, since an erasure leaves no row. Who keeps a new
+    row writes ``erased_at`` into it (``repository.touch``), who does not removes it
+    (``repository.forget``).
+    """
+    states = await repository.lock(connection, whose, now)
+    new = [subject for subject, state in states.items() if state.is_new]
+    for subject, erased_at in (await erasures(connection, key, new)).items():
+        states[subject] = states[subject].erased(erased_at)
+    return states
+
+
+async def erasures(
+    connection: AsyncConnection, key: bytes, subjects: Iterable[UUID]
+) -> dict[UUID, datetime]:
+    """When those of ``subjects`` that were erased were erased for the last time."""
+    buried = {buried_name(key, subject): subject for subject in subjects}
+    found = await repository.erasures(connection, list(buried))
+    return {buried[name]: erased_at for name, erased_at in found.items()}

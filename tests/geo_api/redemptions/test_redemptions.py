@@ -212,7 +212,9 @@ async def test_a_redemption_without_a_key_is_malformed(till: Till) -> None:
     assert refused.json()["errors"][0]["pointer"] == "header:Idempotency-Key"
 
 
-@pytest.mark.parametrize("code", ["lunch", "0000-0000-0000-0000", new_code()])
+@pytest.mark.parametrize(
+    "code", ["lunch", "0000-0000-0000-0000", pytest.param(new_code(), id="never-given-out")]
+)
 async def test_an_unknown_code_is_refused_without_saying_how_it_is_wrong(
     till: Till, code: str
 ) -> None:

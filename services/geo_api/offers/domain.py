@@ -83,7 +83,11 @@ class ActiveOffer:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """One store that a fix is inside of. ``entered``: this fix opened the visit."""
+    """One store that a fix is inside of. ``entered``: this fix opened the visit.
+
+    ``since`` and ``until`` are the ends of the visit as of this fix, which a late one may have
+    joined from several; None where that is this moment alone.
+    """
 
     store_id: str
     tags: frozenset[str]
@@ -92,6 +96,8 @@ class Presence:
     geofence_id: str
     geofence_version: int
     confidence: int
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,8 @@ def _presences(outcome: Outcome, track: Track, fences: FencesInForce) -> Iterato
             geofence_id=best[store_id].fence.geofence_id,
             geofence_version=best[store_id].fence.version,
             confidence=best[store_id].confidence,
+            since=visit.entered_at if visit else None,
+            until=visit.last_inside_at if visit else None,
         )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.offers.domain import Candidate, Situation, Trigger
+from services.geo_api.offers.domain import Candidate, Presence, Situation, Trigger
 from services.geo_api.offers.eligibility import Grants, Past, Stay
 from services.geo_api.offers.repository import grants as repository
 from services.geo_api.presence import repository as presence
@@ -67,7 +67,10 @@ async def _stays(
         for place in situation.presences:
             if place.visit_id is not None:
                 _, stored = stays.get(place.visit_id, (None, None))
-                stays[place.visit_id] = place.store_id, _reach(situation, place.visit_id, stored)
+                stays[place.visit_id] = (
+                    place.store_id,
+                    _reach(situation, place, place.visit_id, stored),
+                )
     places: dict[tuple[UUID, str], list[Stay]] = {}
     for store_id, stay in stays.values():
         places.setdefault((persons[stay.subject_id], store_id), []).append(stay)
@@ -84,12 +87,13 @@ def _stored(visit: Visit, *, may_last: bool) -> Stay:
     return Stay(visit.subject_id, visit.visit_id, visit.entered_at, until)
 
 
-def _reach(situation: Situation, visit_id: UUID, stay: Stay | None) -> Stay:
-    """The stay, reaching to the moment of one more check-in of its visit."""
+def _reach(situation: Situation, place: Presence, visit_id: UUID, stay: Stay | None) -> Stay:
+    """The stay of a visit, reaching as far as the visit does with one more check-in."""
     moment = situation.occurred_at
+    since, until = place.since or moment, place.until or moment
     if stay is None:
-        return Stay(situation.subject_id, visit_id, moment, moment)
-    return replace(stay, since=min(stay.since, moment), until=max(stay.until, moment))
+        return Stay(situation.subject_id, visit_id, since, until)
+    return replace(stay, since=min(stay.since, since), until=max(stay.until, until))
 
 
 async def _visited(

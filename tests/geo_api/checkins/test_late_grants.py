@@ -1,0 +1,53 @@
+"""Grants and late fixes: once per visit, also where a late fix joins two visits into one."""
+
+import asyncio
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.conftest import Tokens
+from tests.geo_api.checkins.helpers import ago, body, open_store, person
+from tests.geo_api.offers.helpers import store_offer
+
+PATH = "/v1/check-ins"
+
+
+@pytest.fixture
+async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
+    headers = tokens("server")
+    await open_store(geo, geo_app, headers)
+    await store_offer(geo_app.state.database)
+    async with asyncio.timeout(5):
+        while not geo_app.state.offers.current.offers:
+            await asyncio.sleep(0.01)
+    return headers
+
+
+async def test_a_fix_that_joins_two_visits_is_granted_nothing_more(
+    geo: httpx.AsyncClient, server: dict[str, str]
+) -> None:
+    """The later visit has won; the late fix, itself in time, makes both one visit."""
+    visits, reasons = [], []
+    for minutes in (38, 0, 9):
+        sent = body(subject=person("a"), occurred_at=ago(minutes=minutes))
+        answer = await geo.post(PATH, params={"explain": True}, json=sent, headers=server)
+        told = answer.json()
+        visits.append({visit["id"]: visit["state"] for visit in told["visits"]})
+        [decision] = told["decisions"]
+        reasons.append(decision["reason"])
+    first, second = visits[0].keys(), visits[1].keys() - visits[0].keys()
+    assert visits[2] == {**dict.fromkeys(second, "retracted"), **dict.fromkeys(first, "open")}
+    assert reasons == ["too_late", None, "already_granted"]
+
+
+async def test_a_batch_that_joins_two_visits_grants_once(
+    geo: httpx.AsyncClient, server: dict[str, str]
+) -> None:
+    for minutes in (38, 2):
+        sent = body(subject=person("a"), occurred_at=ago(minutes=minutes))
+        await geo.post(PATH, json=sent, headers=server)
+    lines = [body(subject=person("a"), occurred_at=ago(minutes=minutes)) for minutes in (9, 1, 0)]
+    answer = await geo.post(f"{PATH}/batch", json=lines, headers=server)
+    assert answer.text.count('"http_status":201') == 3
+    assert answer.text.count('"coupons":[]') == 3

@@ -15,6 +15,8 @@ from shared.auth import mint_operator_token
 TOKEN_TTL_S = 24 * 3600
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 NDJSON = "application/x-ndjson"
+_TOKEN_HINT = "Look at SOLOMO_TOKEN and --token-file, or make a token: ./solomo token --help"  # noqa: S105
+_HINTS = {401: _TOKEN_HINT, 403: _TOKEN_HINT}
 
 
 def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +32,14 @@ def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def geo_url(arguments: argparse.Namespace) -> str:
-    return str(arguments.geo_url or Home.find().settings().geo_url).rstrip("/")
+    return checked_url(arguments.geo_url or Home.find().settings().geo_url)
+
+
+def checked_url(url: str) -> str:
+    """Without a slash at its end. Raises CommandFailed for what is no address of a service."""
+    if not url.startswith(("http://", "https://")):
+        raise CommandFailed(f"{url} is not an address.", "It looks like http://127.0.0.1:8001")
+    return url.rstrip("/")
 
 
 def bearer(arguments: argparse.Namespace, role: str) -> dict[str, str]:
@@ -79,5 +88,8 @@ def refused(status: int, body: bytes) -> CommandFailed:
 
 def problem_of(document: dict[str, Any]) -> CommandFailed:
     """A problem document as the end of a command."""
-    said = document.get("detail") or document.get("title")
-    return CommandFailed(f"The service refused this ({document.get('status')}): {said}")
+    status, said = document.get("status"), document.get("detail") or document.get("title")
+    hint = _HINTS.get(status) if isinstance(status, int) else None
+    return CommandFailed(
+        f"The service refused this ({status}): {said}".replace("?map=", "--map "), hint
+    )

@@ -54,10 +54,14 @@ def load(home: Home) -> Installation:
 def prepare(home: Home, external_url: str | None, output: Output) -> Installation:
     """Make folders and secrets, and settle on ports and a place for the cluster, for ``up``.
 
-    Raises CommandFailed when ``external_url`` contradicts how the installation was made.
+    Raises CommandFailed when a port is another program's, or ``external_url`` contradicts how
+    the installation was made; then what was settled before stays, and what runs goes on.
     """
     home.create()
-    settings, secrets = home.settings(), home.secrets()
+    settings = home.settings()
+    for part in parts(home, settings):
+        part.require_port()
+    secrets = home.secrets()
     if external_url and external_url != secrets.database_url:
         _refuse_second_database(settings)
         secrets = replace(secrets, database_url=external_url)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+_WIDTH_IN_A_PIPE = 200
+"""Columns where there is no terminal, so that addresses and paths stay whole for programs."""
+
 
 class CommandFailed(Exception):  # noqa: N818 - failures are named as whole phrases, without "Error"
     """A command cannot go on; ``message`` says what is wrong and ``hint`` what to do about it."""
@@ -56,7 +59,9 @@ class Output:
         from rich import box  # noqa: PLC0415 - rich is loaded only where it is used
         from rich.table import Table  # noqa: PLC0415
 
-        table = Table(*rows[0], box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in rows[0]:
+            table.add_column(name, overflow="fold")
         for row in rows:
             table.add_row(*("" if value is None else str(value) for value in row.values()))
         self.console.print(table)
@@ -94,4 +99,7 @@ class Output:
     def console(self) -> "Console":
         from rich.console import Console  # noqa: PLC0415
 
-        return Console(soft_wrap=True, highlight=False)
+        console = Console(soft_wrap=True, highlight=False)
+        if not console.is_terminal:
+            console.width = _WIDTH_IN_A_PIPE
+        return console

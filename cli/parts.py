@@ -15,7 +15,7 @@ from pathlib import Path
 from cli import processes
 from cli.cluster import tail
 from cli.database import Database
-from cli.home import PROJECT, Home, Settings
+from cli.home import MAX_PORT, PROJECT, Home, Settings
 from cli.output import CommandFailed
 
 GRACE_S = 20
@@ -80,7 +80,7 @@ class Part:
         Raises CommandFailed when its port is taken.
         """
         self.clear()
-        self._require_port()
+        self.require_port()
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
@@ -156,15 +156,25 @@ class Part:
             marks["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
         return marks
 
-    def _require_port(self) -> None:
-        if processes.port_is_free(self.port):
+    def require_port(self) -> None:
+        """Raises CommandFailed when another program has the port."""
+        if processes.port_is_free(self.port) or self._has_port():
             return
         by = processes.listener(self.port) or "another program"
-        variable = f"SOLOMO_{self.schema.upper()}_PORT"
+        other = self.port + 100 if self.port + 100 <= MAX_PORT else self.port - 100
         raise CommandFailed(
             f"Port {self.port} of {self.name} is taken by {by}.",
-            f"Stop it, or choose another port: {variable}={self.port + 100} ./solomo up",
+            f"Stop it, or choose another port: {self._port_variable}={other} ./solomo up",
         )
+
+    def _has_port(self) -> bool:
+        """Whether a process of this part was started with this port."""
+        started = map(processes.environment, self.processes)
+        return any(one.get(self._port_variable) == str(self.port) for one in started)
+
+    @property
+    def _port_variable(self) -> str:
+        return f"SOLOMO_{self.schema.upper()}_PORT"
 
 
 def parts(home: Home, settings: Settings) -> tuple[Part, Part]:

@@ -56,7 +56,8 @@ def _content(path: Path) -> bytes:
         content = path.read_bytes()
         return gzip.decompress(content) if content.startswith(_GZIP) else content
     except (OSError, EOFError, zlib.error) as error:
-        raise CommandFailed(f"{path} cannot be read: {error}.") from error
+        why = getattr(error, "strerror", None) or error
+        raise CommandFailed(f"{path} cannot be read: {why}.") from error
 
 
 def _records(

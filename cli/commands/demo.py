@@ -8,7 +8,9 @@ import time
 from typing import Any
 from urllib.parse import urlencode
 
+from cli.arguments import between
 from cli.city import STORES
+from cli.client import checked_url
 from cli.demo_city import DemoCity, Told, demo_city, identity
 from cli.home import Home
 from cli.output import CommandFailed, Output
@@ -21,7 +23,13 @@ _MOST_VISITORS = 1_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--visitors", type=_visitors, default=12, metavar="N", help="who walk about (default: 12)")
+    add(
+        "--visitors",
+        type=between(1, _MOST_VISITORS),
+        default=12,
+        metavar="N",
+        help="who walk about (default: 12)",
+    )
     add("--seed", type=int, default=1, metavar="N", help="decides how they walk (default: 1)")
     add("--geo-url", metavar="URL", help="where geo_api is; default: this installation's")
     add("--member-url", metavar="URL", help="where member_api is; default: this installation's")
@@ -29,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     settings = Home.find().settings()
-    geo_url = arguments.geo_url or settings.geo_url
-    member_url = arguments.member_url or settings.member_url
+    geo_url = checked_url(arguments.geo_url or settings.geo_url)
+    member_url = checked_url(arguments.member_url or settings.member_url)
     run_name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
     with demo_city(geo_url, member_url, run_name) as city:
         story = _Story(output, geo_url, member_url)
@@ -130,10 +138,3 @@ def _traits(traits: dict[str, Any]) -> str:
         if isinstance(value, int) and not isinstance(value, bool)
     }
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items())
-
-
-def _visitors(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= _MOST_VISITORS:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {_MOST_VISITORS}")
-    return number

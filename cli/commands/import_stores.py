@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import orjson
 
+from cli.arguments import metres
 from cli.client import (
     NDJSON,
     add_connection_arguments,
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="CSV, or a GeoJSON FeatureCollection; gzipped or not")  # fmt: skip
     add("--datum", choices=[d.value for d in Datum], default="wgs84",
         help="of the file's coordinates (default: wgs84)")  # fmt: skip
-    add("--radius-m", type=float, metavar="M",
+    add("--radius-m", type=metres, metavar="M",
         help="of the circle for a row without an outline or a radius of its own")  # fmt: skip
     add("--timezone", metavar="ZONE", help="for rows without one, such as America/New_York")
     add("--brand", help="for rows without one")

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 
+from cli.arguments import between
 from cli.cluster import tail
 from cli.home import Home
 from cli.output import CommandFailed, Output
@@ -15,7 +16,9 @@ _FILES = {"geo": "geo_api.log", "member": "member_api.log", "postgres": "postgre
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("part", nargs="?", choices=_FILES, help="one part; default: all")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until interrupted")
-    parser.add_argument("-n", "--lines", type=int, default=50, help="lines of each (default: 50)")
+    parser.add_argument(
+        "-n", "--lines", type=between(1, 1_000_000), default=50, help="lines of each (default: 50)"
+    )
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import httpx
 import orjson
 
 from cli.acknowledged import Acknowledged, fingerprint
+from cli.arguments import between, metres
 from cli.check_in_rows import USUAL_NAMES, CheckInMaker, Defaults, as_moment
 from cli.client import add_connection_arguments, bearer, geo_url
 from cli.lanes import Entry, Lanes, Pace
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--namespace", choices=[n.value for n in Namespace], default="app_user",
         help="what the subject column holds (default: app_user)")  # fmt: skip
     add("--issuer", default="", help="who gave the subjects their ids, such as your app's name")
-    add("--accuracy-m", type=float, metavar="M", help="for rows without an accuracy, in metres")
+    add("--accuracy-m", type=metres, metavar="M", help="for rows without an accuracy, in metres")
     add("--datum", choices=[d.value for d in Datum], default="wgs84", help="for rows without one")
     add("--kind", default="background", help="for rows without one (default: background)")
     add("--consent", metavar="VERSION",
@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"where a field stands; fields: {', '.join(USUAL_NAMES)}")  # fmt: skip
     add("--where", action="append", default=[], metavar="COLUMN=VALUE",
         help="only rows in which this holds; may be repeated")  # fmt: skip
-    add("--batch-size", type=_between(1, MAX_BATCH), default=500, metavar="N")
-    add("--concurrency", type=_between(1, 256), default=8, metavar="N", help="batches in flight")
+    add("--batch-size", type=between(1, MAX_BATCH), default=500, metavar="N")
+    add("--concurrency", type=between(1, 256), default=8, metavar="N", help="batches in flight")
     add("--patience", type=float, default=600.0, metavar="S",
         help="go on for so many seconds while the service does not answer (default: 600)")  # fmt: skip
     add(
@@ -149,13 +149,23 @@ class _Replay:
         document = self._tally.document(time.monotonic() - self._started_s)
         if failure is not None:
             document["error"] = {"message": failure.message, "hint": failure.hint}
-        self._output.result(document, summary(document))
+        self._output.result(
+            document, summary(document) if self._tally.sent or not failure else None
+        )
+        self._say_how_to_keep()
         if failure is not None:
             return self._complain(failure.message, failure.hint, 1)
         if interrupted:
             hint = "Run the same command again to go on: nothing is recorded twice."
             return self._complain("Interrupted.", hint, _INTERRUPTED)
         return 1 if self._tally.refused.total() == self._tally.answered > 0 else 0
+
+    def _say_how_to_keep(self) -> None:
+        if self._tally.not_recorded["no_consent"] and self._arguments.consent is None:
+            self._output.step(
+                "Without consent nothing is kept. If you hold these people's consent, say its "
+                "version: --consent VERSION"
+            )
 
     def _complain(self, message: str, hint: str | None, code: int) -> int:
         self._output.step(f"solomo: {message}" + (f"\n{hint}" if hint else ""))
@@ -200,13 +210,3 @@ class _Replay:
         tally, elapsed_s = self._tally, time.monotonic() - self._started_s
         refused = f", {tally.refused.total():,} refused" if tally.refused else ""
         return f"{tally.answered:,} check-ins, {tally.answered / elapsed_s:,.0f}/s{refused}"
-
-
-def _between(least: int, most: int) -> Any:
-    def whole_number(text: str) -> int:
-        number = int(text)
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"must be from {least} to {most}")
-        return number
-
-    return whole_number

@@ -146,16 +146,26 @@ def test_a_taken_port_names_the_program_and_the_way_out() -> None:
         taker.listen()
         port = taker.getsockname()[1]
         second = Solomo(folder / "home", SOLOMO_GEO_PORT=str(port))
-        try:
-            refused = second("up")
-            assert refused.returncode == 1
-            assert f"Port {port} of geo_api is taken by" in refused.stderr
-            assert f"(process {os.getpid()})" in refused.stderr
-            assert "SOLOMO_GEO_PORT=" in refused.stderr
-            assert "Traceback" not in refused.stderr
-        finally:
-            assert second("reset", "--yes").returncode == 0
-        assert not (folder / "home").exists()
+        refused = second("up")
+        assert refused.returncode == 1
+        assert f"Port {port} of geo_api is taken by" in refused.stderr
+        assert f"(process {os.getpid()})" in refused.stderr
+        assert "SOLOMO_GEO_PORT=" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert not [path for path in (folder / "home").rglob("*") if path.is_file()]
+
+
+def test_a_taken_port_leaves_alone_what_runs(solomo: Solomo) -> None:
+    before = solomo.json("status")["parts"]
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        taker.listen()
+
+        refused = solomo("up", SOLOMO_MEMBER_PORT=str(taker.getsockname()[1]))
+
+    assert refused.returncode == 1
+    assert "is taken by" in refused.stderr
+    assert solomo.json("status")["parts"] == before
 
 
 def test_secrets_are_in_no_argument_and_no_log(solomo: Solomo) -> None:

@@ -60,6 +60,7 @@ async def test_without_consent_nothing_is_recorded_and_it_says_so(
     ran = await solomo("replay", file, *OPTIONS, "--geo-url", geo_url)
     assert ran.code == 0
     assert "3 not recorded: no_consent" in ran.out
+    assert "--consent VERSION" in ran.err
 
 
 async def test_the_same_rows_with_other_options_are_refused_and_not_recorded_twice(
@@ -102,3 +103,13 @@ async def test_without_keys_and_without_a_token_it_says_what_to_do(
     assert ran.code == 1
     assert "There are no keys" in ran.err
     assert "SOLOMO_TOKEN" in ran.err
+
+
+async def test_a_token_that_is_none_is_told_with_the_way_out(
+    geo_url: str, solomo: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOLOMO_TOKEN", "none")
+    ran = await solomo("replay", file, *OPTIONS, "--geo-url", geo_url)
+    assert ran.code == 1
+    assert "(401)" in ran.err
+    assert "./solomo token --help" in ran.err

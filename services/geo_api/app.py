@@ -39,6 +39,7 @@ from shared.health import Check
 from shared.http import APP_OPTIONS, instrument
 from shared.ids import uuid7
 from shared.keys import load_geo_keys
+from shared.memory import settle
 
 MAX_FENCES_AGE_S = 5.0
 """Fences and offers not confirmed for so long are not trusted: the process is not ready."""
@@ -81,6 +82,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await _connect(app, stack)
         await _follow(app, stack)
         await _work(app, stack)
+        settle()
         yield
 
 

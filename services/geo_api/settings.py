@@ -12,5 +12,5 @@ class GeoSettings(ServiceSettings):
     member_url: str = "http://127.0.0.1:8002"
     join_url: str = "http://127.0.0.1:8002/join"
     campaign: str = Field(default="check-in", max_length=64)
-    database_pool: int = Field(default=8, ge=2, le=100)
-    commit_lanes: int = Field(default=2, ge=1, le=8)
+    database_pool: int = Field(default=16, ge=2, le=100)
+    commit_lanes: int = Field(default=1, ge=1, le=8)

@@ -28,6 +28,7 @@ from shared.feed.delivery import Deliverer
 from shared.feed.endpoints import feed_router
 from shared.http import APP_OPTIONS, instrument
 from shared.keys import load_member_keys
+from shared.memory import settle
 
 
 def create_app(
@@ -63,6 +64,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         await _connect(app, stack)
         await _tell(app, stack)
+        settle()
         yield
 
 

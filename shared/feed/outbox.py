@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, SmallInteger, Text, Uuid, bindparam, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Table, TextClause, delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.events import Event, EventType
@@ -53,25 +53,8 @@ async def enqueue(
     if not events:
         return
     ready = [e if isinstance(e, PreparedEvent) else prepare(e) for e in events]
-    rows = (
-        func.unnest(
-            bindparam("buckets", type_=ARRAY(SmallInteger)),
-            bindparam("subjects", type_=ARRAY(Uuid)),
-            bindparam("ids", type_=ARRAY(Uuid)),
-            bindparam("types", type_=ARRAY(Text)),
-            bindparam("payloads", type_=ARRAY(Text)),
-        )
-        .table_valued("bucket", "subject_id", "event_id", "type", "payload")
-        .render_derived()
-    )
-    source = select(
-        bindparam("lane", type_=SmallInteger),
-        *(rows.c[name] for name in ("bucket", "subject_id", "event_id", "type", "payload")),
-    )
     await connection.execute(
-        insert(tables.outbox).from_select(
-            ["lane", "bucket", "subject_id", "event_id", "type", "payload"], source
-        ),
+        _insert_into(tables.outbox),
         {
             "lane": int(lane),
             "buckets": [bucket_of(e.subject_id, e.event_id) for e in ready],
@@ -81,6 +64,17 @@ async def enqueue(
             "payloads": [e.payload.decode() for e in ready],
         },
     )
+
+
+@cache
+def _insert_into(outbox: Table) -> TextClause:
+    return text(f"""
+        INSERT INTO {outbox.fullname} (lane, bucket, subject_id, event_id, type, payload)
+        SELECT CAST(:lane AS smallint), bucket, subject_id, event_id, type, payload
+        FROM unnest(CAST(:buckets AS smallint[]), CAST(:subjects AS uuid[]),
+            CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:payloads AS text[]))
+            AS told (bucket, subject_id, event_id, type, payload)
+    """)
 
 
 async def forget_subject(connection: AsyncConnection, tables: FeedTables, subject_id: UUID) -> None:

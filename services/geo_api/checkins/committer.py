@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 import structlog
 from prometheus_client import Histogram
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.geo_api.checkins.domain import Answer, CheckIn, Verdict, judge
+from services.geo_api.checkins.faults import Fault, fault_of
 from services.geo_api.checkins.service.group import decide
 from services.geo_api.checkins.service.outcome import Tools
 from services.geo_api.presence.matching import Fix
 from shared.db import Database
+from shared.direct import direct
 from shared.errors import FieldFault, Malformed, Refusal, Unavailable
 from shared.feed.delivery import Deliverer
 
@@ -28,8 +28,6 @@ MAX_GROUP = 500
 MAX_WAITING = 20_000
 """Check-ins that may wait in one process; past it callers are told to come back."""
 
-_RETRIED = frozenset({"40P01", "40001"})
-_DATA_FAULTS = ("22", "23")
 _ATTEMPTS = 5
 
 _log = structlog.get_logger(__name__)
@@ -66,7 +64,7 @@ class Committer:
     database: Database
     tools: Tools
     feed: Deliverer
-    lanes: int = 2
+    lanes: int = 1
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _count: int = 0
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -140,25 +138,25 @@ class Committer:
             _log.error("group_failed", exc_info=error)
 
     async def _commit(self, check_ins: list[CheckIn]) -> list[Result]:
-        """One transaction, again after a deadlock; a data fault is narrowed down by halves."""
+        """One transaction, again after a deadlock or a lost connection; data faults by halves."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return await self._attempt(check_ins)
-            except DBAPIError as error:
-                code = _sqlstate(error)
-                if code in _RETRIED and attempt < _ATTEMPTS:
-                    continue
-                if code.startswith(_DATA_FAULTS) and len(check_ins) > 1:
+            except Exception as error:
+                fault = fault_of(error)
+                if attempt < _ATTEMPTS and fault in (Fault.CONTENTION, Fault.LOST):
+                    continue  # decided anew: receipts tell what a lost commit had recorded
+                if fault is not Fault.DATA:
+                    raise
+                if len(check_ins) > 1:
                     return await self._halves(check_ins)
-                if code.startswith(_DATA_FAULTS):
-                    _log.error("check_in_refused_by_database", sqlstate=code)
-                    return [_UNSTORABLE]
-                raise
+                _log.error("check_in_refused_by_database", error=type(error).__name__)
+                return [_UNSTORABLE]
         raise AssertionError("the last attempt returns or raises")
 
     async def _attempt(self, check_ins: list[CheckIn]) -> list[Result]:
         await self.tools.day_keys.prepare(check_ins[0].received_at.date())
-        async with self.database.begin() as connection:
+        async with direct(self.database.engine) as connection:
             return [*await decide(connection, self.tools, check_ins, self._verdicts)]
 
     async def _halves(self, check_ins: list[CheckIn]) -> list[Result]:
@@ -174,15 +172,7 @@ class Committer:
         return [judge(m, c.accuracy_m) for m, c in zip(found, check_ins, strict=True)]
 
 
-def _sqlstate(error: DBAPIError) -> str:
-    return str(getattr(error.orig, "sqlstate", None) or "")
-
-
 def _explained(error: Exception) -> Exception:
-    lost = isinstance(error, OperationalError | PoolTimeout | OSError) or (
-        isinstance(error, DBAPIError)
-        and (error.connection_invalidated or _sqlstate(error)[:2] in ("", "08", "57"))
-    )
-    if lost:
+    if fault_of(error) is Fault.LOST:
         return Unconfirmed("Send the same check-in again, with the same id, to settle it.")
     return error

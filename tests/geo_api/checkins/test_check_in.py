@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import event
 
 from shared.auth import Role, mint
 from shared.contracts.events import ConsentReceipt, Purpose
+from shared.direct import Direct
 from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import DatabaseUrls, Tokens
 from tests.geo_api.checkins.helpers import LAT, LON, ago, body, known, north, open_store, person
@@ -268,37 +268,21 @@ async def test_other_roles_do_not_check_in(
 
 
 async def test_a_group_takes_the_same_number_of_statements_whatever_its_size(
-    geo: httpx.AsyncClient, geo_app: FastAPI, server: dict[str, str]
+    geo: httpx.AsyncClient, server: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _statements(geo, server, geo_app, 1)  # makes the key of the day
-    counts = [await _statements(geo, server, geo_app, size) for size in (1, 40)]
-    assert counts == [10, 10]
-
-
-async def _statements(
-    geo: httpx.AsyncClient, server: dict[str, str], app: FastAPI, size: int
-) -> int:
-    """How many statements the decision of one group of ``size`` people takes."""
-    engine = app.state.database.engine.sync_engine
     seen: list[str] = []
+    execute = Direct.execute
 
-    def note(*arguments: Any) -> None:
-        if "geo." in arguments[2] and _of_the_decision(arguments[2]):
-            seen.append(arguments[2])
+    async def note(self: Direct, statement: Any, parameters: Any = None) -> Any:
+        seen.append(str(statement))
+        return await execute(self, statement, parameters)
 
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    monkeypatch.setattr(Direct, "execute", note)
+    counts = []
+    for size in (1, 40):
+        seen.clear()
         lines = [body() for _ in range(size)]
         response = await geo.post(f"{PATH}/batch", json=lines, headers=server)
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-    assert response.text.count('"http_status":201') == size
-    return len(seen)
-
-
-def _of_the_decision(statement: str) -> bool:
-    """Not of the deliverer and the periodic jobs, which run beside it."""
-    beside = ("outbox_", "maintenance_runs", "revoked_tokens", "DELETE FROM geo.outbox")
-    return not any(name in statement for name in beside) and not (
-        "geo.outbox" in statement and "INSERT" not in statement
-    )
+        assert response.text.count('"http_status":201') == size
+        counts.append(len(seen))
+    assert counts == [10, 10]

@@ -1,0 +1,356 @@
+"""What happens by time alone, with the time set: retention, day keys, months, silent visits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import orjson
+import pytest
+from asgi_lifespan import LifespanManager
+from cryptography.exceptions import InvalidTag
+from fastapi import FastAPI
+
+from services.geo_api.app import create_app
+from services.geo_api.checkins.maintenance import Maintenance
+from services.geo_api.checkins.service.exact import exact_context
+from services.geo_api.metadata import FEED
+from services.geo_api.settings import GeoSettings
+from shared.sealing import StorageKey
+from tests.conftest import DatabaseUrls, Switchboard, Tokens
+from tests.geo_api.checkins.audience import MemberVoice, consent, facts
+from tests.geo_api.checkins.helpers import body, north, open_store, person
+from tests.geo_api.checkins.test_consent_and_erasure import subject_of
+from tests.geo_api.offers.helpers import store_offer
+
+PATH = "/v1/check-ins"
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class Moved:
+    """A clock that stands still until it is set."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Moved:
+    return Moved()
+
+
+@pytest.fixture
+async def geo_app(
+    database_urls: DatabaseUrls, installation_keys: Path, switchboard: Switchboard, clock: Moved
+) -> AsyncIterator[FastAPI]:
+    """geo_api whose time is ``clock``."""
+    settings = GeoSettings(
+        geo_database_url=database_urls.geo,
+        keys_dir=installation_keys / "geo",
+        member_url="http://member",
+        access_log=False,
+    )
+    app = create_app(settings, transport=switchboard, clock=clock)
+    async with LifespanManager(app):
+        yield app
+
+
+@pytest.fixture
+async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
+    headers = tokens("server")
+    await open_store(geo, geo_app, headers)
+    return headers
+
+
+@pytest.fixture
+async def database(database_urls: DatabaseUrls) -> AsyncIterator["asyncpg.Connection[Any]"]:
+    connection = await asyncpg.connect(database_urls.superuser.replace("+asyncpg", ""))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def maintenance(geo_app: FastAPI, clock: Moved) -> Maintenance:
+    state = geo_app.state
+    return Maintenance(state.database, FEED, state.committer.tools.day_keys, clock, state.feed.wake)
+
+
+async def run(maintenance: Maintenance, job: str) -> int:
+    """Do a job, waiting for the process's own run of it, if that is under way."""
+    async with asyncio.timeout(10):
+        while (changed := await maintenance.run(job)) is None:
+            await asyncio.sleep(0.01)
+        return changed
+
+
+def sent_at(moment: datetime, **changes: Any) -> dict[str, Any]:
+    given = {"purpose": "visit_history", "version": "1", "given_at": "2026-11-20T09:00:00Z"}
+    return body(occurred_at=moment.isoformat(), consent=given, **changes)
+
+
+async def state_of(geo: httpx.AsyncClient, headers: dict[str, str], state: str) -> list[Any]:
+    answer = await geo.get("/v1/visits", params={"state": state}, headers=headers)
+    assert answer.status_code == 200
+    return list(answer.json()["items"])
+
+
+async def test_inside_the_horizon_a_repeat_gets_the_same_bytes(
+    geo: httpx.AsyncClient, server: dict[str, str], clock: Moved, maintenance: Maintenance
+) -> None:
+    sent = sent_at(START)
+    first = await geo.post(PATH, json=sent, headers=server)
+    clock.now = START + timedelta(days=7)
+    assert await run(maintenance, "retention") == 0
+    repeat = await geo.post(PATH, json=sent, headers=server)
+    assert (repeat.status_code, repeat.content) == (200, first.content)
+
+
+async def test_past_the_horizon_a_repeat_gets_the_reduced_answer(
+    geo: httpx.AsyncClient,
+    geo_app: FastAPI,
+    server: dict[str, str],
+    clock: Moved,
+    maintenance: Maintenance,
+) -> None:
+    await store_offer(geo_app.state.database)
+    async with asyncio.timeout(5):
+        while not geo_app.state.offers.current.offers:
+            await asyncio.sleep(0.01)
+    sent = sent_at(START)
+    first = (await geo.post(PATH, json=sent, headers=server)).json()
+    assert first["coupons"]
+    clock.now = START + timedelta(days=7, microseconds=1)
+    assert await run(maintenance, "retention") == 1
+    repeat = await geo.post(PATH, params={"explain": True}, json=sent, headers=server)
+    assert repeat.status_code == 200
+    reduced = repeat.json()
+    assert reduced.pop("decisions") == []
+    [match] = first["matches"]
+    assert reduced == {**first, "matches": [{**match, "distance_m": None, "overlap": None}]}
+    assert await run(maintenance, "retention") == 0
+
+
+async def test_past_the_horizon_only_verdict_band_and_cell_are_left(
+    geo: httpx.AsyncClient,
+    server: dict[str, str],
+    clock: Moved,
+    maintenance: Maintenance,
+    database: "asyncpg.Connection[Any]",
+) -> None:
+    await geo.post(PATH, json=sent_at(START, signals={"speed_mps": 1.5}), headers=server)
+    await geo.post(PATH, json=sent_at(START, latitude=north(500)), headers=server)
+    clock.now = START + timedelta(days=8)
+    assert await run(maintenance, "retention") == 2
+    for left in await database.fetch("SELECT * FROM geo.check_ins"):
+        assert left["exact"] is left["matches"] is left["signals"] is None
+        assert left["cell"] is not None
+    hashes = await database.fetch("SELECT request_hash FROM geo.check_in_receipts")
+    assert {row["request_hash"] for row in hashes} == {b""}
+    assert await run(maintenance, "cells") == 0
+    clock.now = START + timedelta(days=90, microseconds=1)
+    assert await run(maintenance, "cells") == 2
+    cells = "SELECT count(*) FROM geo.check_ins WHERE cell IS NOT NULL"
+    assert await database.fetchval(cells) == 0
+
+
+async def test_retention_goes_on_until_nothing_old_is_left(
+    geo: httpx.AsyncClient,
+    server: dict[str, str],
+    clock: Moved,
+    maintenance: Maintenance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A batch per run would fall behind for ever once more comes in than a batch per period."""
+    monkeypatch.setattr("services.geo_api.checkins.maintenance._BATCH", 3)
+    lines = [sent_at(START) for _ in range(10)]
+    await geo.post(f"{PATH}/batch", json=lines, headers=server)
+    clock.now = START + timedelta(days=8)
+    assert await run(maintenance, "retention") == 10
+
+
+async def test_destroying_the_key_of_a_day_deletes_its_coordinates(
+    geo: httpx.AsyncClient,
+    geo_app: FastAPI,
+    server: dict[str, str],
+    clock: Moved,
+    maintenance: Maintenance,
+    database: "asyncpg.Connection[Any]",
+) -> None:
+    await geo.post(PATH, json=sent_at(START), headers=server)
+    row = await database.fetchrow("SELECT * FROM geo.check_ins")
+    wrapped = await database.fetchval("SELECT wrapped_key FROM geo.day_keys")
+    storage: StorageKey = geo_app.state.keys.storage
+    day_key = StorageKey(storage.decrypt(wrapped, row["day"].isoformat().encode()))
+    context = exact_context(row["subject_id"], row["check_in_id"])
+    assert orjson.loads(day_key.decrypt(row["exact"], context)) == [40.7419, -73.9893]
+    with pytest.raises(InvalidTag):
+        storage.decrypt(row["exact"], context)
+    clock.now = START + timedelta(days=8)
+    await run(maintenance, "retention")
+    key = await database.fetchrow("SELECT * FROM geo.day_keys WHERE day = $1", row["day"])
+    assert (key["wrapped_key"], key["destroyed_at"]) == (None, clock.now)
+
+
+async def test_a_group_over_midnight_keeps_each_pair_under_its_own_day(
+    geo: httpx.AsyncClient,
+    geo_app: FastAPI,
+    server: dict[str, str],
+    clock: Moved,
+    database: "asyncpg.Connection[Any]",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    midnight = datetime(2026, 11, 24, tzinfo=UTC)
+    committer = geo_app.state.committer
+    serve, waiting = type(committer)._serve, asyncio.Event()
+
+    async def hold(self: Any, group: Any) -> None:
+        await waiting.wait()
+        await serve(self, group)
+
+    monkeypatch.setattr(type(committer), "_serve", hold)
+    sending = []
+    # The first two occupy both lanes; the others gather into one group meanwhile.
+    for seconds in (-9, -8, -1, 1):
+        clock.now = midnight + timedelta(seconds=seconds)
+        sent = sent_at(clock.now)
+        sending.append(asyncio.create_task(geo.post(PATH, json=sent, headers=server)))
+        await asyncio.sleep(0.2)
+    waiting.set()
+    assert {answer.status_code for answer in await asyncio.gather(*sending)} == {201}
+    storage: StorageKey = geo_app.state.keys.storage
+    wrapped = {
+        row["day"]: row["wrapped_key"] for row in await database.fetch("SELECT * FROM geo.day_keys")
+    }
+    for row in await database.fetch("SELECT * FROM geo.check_ins"):
+        assert row["day"] == row["received_at"].date()
+        key = StorageKey(storage.decrypt(wrapped[row["day"]], row["day"].isoformat().encode()))
+        key.decrypt(row["exact"], exact_context(row["subject_id"], row["check_in_id"]))
+    assert len(wrapped) == 2
+
+
+async def test_the_next_months_have_partitions_before_they_begin(
+    geo: httpx.AsyncClient,
+    server: dict[str, str],
+    clock: Moved,
+    maintenance: Maintenance,
+    database: "asyncpg.Connection[Any]",
+) -> None:
+    clock.now = datetime(2027, 12, 31, 23, 59, tzinfo=UTC)
+    await run(maintenance, "partitions")
+    clock.now = datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC)
+    await geo.post(PATH, json=sent_at(clock.now), headers=server)
+    where = await database.fetchval("SELECT tableoid::regclass::text FROM geo.check_ins")
+    assert where == "geo.check_ins_p_202802"
+    assert await run(maintenance, "partitions") == 0
+
+
+async def test_a_month_nobody_prepared_loses_no_check_in(
+    geo: httpx.AsyncClient,
+    server: dict[str, str],
+    clock: Moved,
+    database: "asyncpg.Connection[Any]",
+) -> None:
+    clock.now = datetime(2031, 5, 1, tzinfo=UTC)
+    answer = await geo.post(PATH, json=sent_at(clock.now), headers=server)
+    assert answer.status_code == 201
+    where = await database.fetchval("SELECT tableoid::regclass::text FROM geo.check_ins")
+    assert where == "geo.check_ins_p_default"
+
+
+async def test_a_silent_visit_expires_provisionally_and_a_later_fix_reopens_it(
+    geo: httpx.AsyncClient, server: dict[str, str], clock: Moved, maintenance: Maintenance
+) -> None:
+    who = person("a")
+    await geo.post(PATH, json=sent_at(START, subject=who), headers=server)
+    [entered] = await state_of(geo, server, "open")
+    clock.now = START + timedelta(minutes=30)
+    assert await run(maintenance, "expire_visits") == 0
+    clock.now = START + timedelta(minutes=30, microseconds=1)
+    assert await run(maintenance, "expire_visits") == 1
+    [expired] = await state_of(geo, server, "expired")
+    assert (expired["id"], expired["closed_by"]) == (entered["id"], "silence")
+    assert expired["left_at"] == entered["entered_at"]
+    late = sent_at(START + timedelta(minutes=29), subject=who)
+    answer = (await geo.post(PATH, json=late, headers=server)).json()
+    assert [(v["id"], v["state"]) for v in answer["visits"]] == [(entered["id"], "open")]
+    assert await state_of(geo, server, "expired") == []
+
+
+async def test_a_fix_after_the_gap_makes_the_silent_end_final_and_a_new_visit(
+    geo: httpx.AsyncClient, server: dict[str, str], clock: Moved, maintenance: Maintenance
+) -> None:
+    who = person("a")
+    await geo.post(PATH, json=sent_at(START, subject=who), headers=server)
+    clock.now = START + timedelta(hours=1)
+    assert await run(maintenance, "expire_visits") == 1
+    await geo.post(PATH, json=sent_at(clock.now, subject=who), headers=server)
+    [ended] = await state_of(geo, server, "expired")
+    assert ended["closed_by"] == "gap"
+    assert len(await state_of(geo, server, "open")) == 1
+
+
+async def test_a_device_that_sends_old_fixes_just_now_is_not_silent(
+    geo: httpx.AsyncClient, server: dict[str, str], clock: Moved, maintenance: Maintenance
+) -> None:
+    clock.now = START + timedelta(hours=2)
+    await geo.post(PATH, json=sent_at(START), headers=server)
+    assert await run(maintenance, "expire_visits") == 0
+    clock.now += timedelta(minutes=31)
+    assert await run(maintenance, "expire_visits") == 1
+
+
+async def test_devices_that_are_not_silent_do_not_keep_others_from_expiring(
+    geo: httpx.AsyncClient,
+    server: dict[str, str],
+    clock: Moved,
+    maintenance: Maintenance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever stays in doubt near a store keeps an old visit open as long as it sends fixes."""
+    monkeypatch.setattr("services.geo_api.checkins.maintenance._BATCH", 2)
+    doubtful = [person(f"doubtful {n}") for n in range(4)]
+    for who in [*doubtful, person("silent")]:
+        await geo.post(PATH, json=sent_at(START, subject=who), headers=server)
+    for minutes in (20, 40):
+        clock.now = START + timedelta(minutes=minutes)
+        for who in doubtful:
+            near = sent_at(clock.now, subject=who, latitude=north(115))
+            assert (await geo.post(PATH, json=near, headers=server)).json()["visits"] == []
+    assert await run(maintenance, "expire_visits") == 1
+    assert len(await state_of(geo, server, "open")) == 4
+
+
+async def test_one_process_does_a_job_at_a_time(
+    geo_app: FastAPI, maintenance: Maintenance, database: "asyncpg.Connection[Any]"
+) -> None:
+    await run(maintenance, "cells")
+    async with database.transaction():
+        await database.execute("SELECT pg_advisory_xact_lock(hashtext('solomo cells'))")
+        assert await maintenance.run("cells") is None
+    assert await run(maintenance, "cells") == 0
+
+
+async def test_forgotten_keys_and_facts_of_retention_hold_for_members_too(
+    geo: httpx.AsyncClient,
+    geo_app: FastAPI,
+    server: dict[str, str],
+    clock: Moved,
+    maintenance: Maintenance,
+    installation_keys: Path,
+) -> None:
+    """A consent on record keeps a repeat past the horizon from being taken for a new check-in."""
+    voice = MemberVoice(geo, installation_keys)
+    granted = consent("granted", START - timedelta(days=1))
+    await voice.tell(facts(subject_of(geo_app, "a"), **granted))
+    sent = body(subject=person("a"), consent=None, occurred_at=START.isoformat())
+    assert (await geo.post(PATH, json=sent, headers=server)).status_code == 201
+    clock.now = START + timedelta(days=30)
+    await run(maintenance, "retention")
+    assert (await geo.post(PATH, json=sent, headers=server)).status_code == 200

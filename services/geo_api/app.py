@@ -52,6 +52,7 @@ def create_app(
     clock: Clock = utc_now,
 ) -> FastAPI:
     """geo_api. ``transport`` reaches member_api in tests, ``clock`` sets the time there."""
+    owns_process = settings is None  # uvicorn made us, not a test
     settings = settings or GeoSettings.load()
     app = FastAPI(
         title="SOLOMO geo_api",
@@ -61,6 +62,7 @@ def create_app(
         **APP_OPTIONS,
     )
     app.state.settings = settings
+    app.state.owns_process = owns_process
     app.state.clock = clock
     app.state.transport = transport
     app.state.limiter = settings.limiter()
@@ -82,7 +84,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await _connect(app, stack)
         await _follow(app, stack)
         await _work(app, stack)
-        settle()
+        if app.state.owns_process:
+            settle()
         yield
 
 

@@ -38,6 +38,7 @@ def create_app(
     clock: Clock = utc_now,
 ) -> FastAPI:
     """member_api. ``transport`` reaches geo_api in tests, ``clock`` sets the time there."""
+    owns_process = settings is None  # uvicorn made us, not a test
     settings = settings or MemberSettings.load()
     app = FastAPI(
         title="SOLOMO member_api",
@@ -47,6 +48,7 @@ def create_app(
         **APP_OPTIONS,
     )
     app.state.settings = settings
+    app.state.owns_process = owns_process
     app.state.clock = clock
     app.state.transport = transport
     app.state.limiter = settings.limiter()
@@ -64,7 +66,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         await _connect(app, stack)
         await _tell(app, stack)
-        settle()
+        if app.state.owns_process:
+            settle()
         yield
 
 

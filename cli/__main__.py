@@ -1,6 +1,7 @@
 """The command line: ``./solomo COMMAND``. A command's module is loaded when it is called."""
 
 import argparse
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -87,7 +88,19 @@ def _run(command: Command, arguments: argparse.Namespace, output: Output) -> int
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        output.failure(_of_the_machine(error))
+        return 1
     return code
+
+
+def _of_the_machine(error: OSError) -> CommandFailed:
+    """What no command foresaw: a full disk, a file that may not be read."""
+    where = f"{error.filename}: " if error.filename else ""
+    hint = None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "Make room, or give a folder on another disk in SOLOMO_HOME."
+    return CommandFailed(f"{where}{error.strerror or error}.", hint)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from cli.output import CommandFailed, Output
 from cli.parts import Part, environment_of
 
 _NEEDED_BYTES = 1024**3
+_NEEDED_AGAIN_BYTES = 128 * 1024**2
+"""For what was set up before: it must come back on a disk that is nearly full."""
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,7 @@ def run(_arguments: argparse.Namespace, output: Output) -> int:
     began = time.monotonic()
     home = Home.find()
     home.create()
+    require_space(home, _NEEDED_AGAIN_BYTES if home.exists else _NEEDED_BYTES)
     with locked(home, output):
         installation = prepare(home, os.environ.get("SOLOMO_DATABASE_URL"), output)
         started = _bring_up(installation, output)
@@ -33,7 +36,6 @@ def run(_arguments: argparse.Namespace, output: Output) -> int:
 
 def _bring_up(installation: Installation, output: Output) -> list[str]:
     """Start what is down, in order; gives back what had to be started."""
-    require_space(installation.home, _NEEDED_BYTES)
     create_keys(installation.home.keys)
     started = []
     if installation.cluster is not None and installation.cluster.process is None:

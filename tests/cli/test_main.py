@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import pwd
@@ -72,6 +73,20 @@ def test_a_full_disk_is_told_before_anything_is_made(
     assert main(["up"]) == 1
     assert "MB are free" in capsys.readouterr().err
     assert not (tmp_path / "keys" / "geo").exists()
+
+
+def test_what_the_machine_refuses_is_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/settings.json")
+
+    monkeypatch.setenv("SOLOMO_HOME", str(tmp_path))
+    monkeypatch.setattr("cli.commands.up.prepare", full)
+    assert main(["up"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("solomo: /data/settings.json: No space left on device.")
+    assert "SOLOMO_HOME" in told
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")

@@ -190,10 +190,20 @@ class FenceIndex:
 
     def measure(self, store_id: str, fix: Fix) -> tuple[FenceMatch, ...]:
         """What the fix has to do with each fence of a store, however far; ordered as in ``match``."""
-        fences = np.array(self._of_store.get(store_id, ()), dtype=np.intp)
-        pairs = _Pairs(np.zeros(len(fences), dtype=np.intp), fences)
-        measures = self._measure(np.array([fix], dtype=np.float64), pairs)
-        return self._answers(1, pairs, measures)[0]
+        return self.measure_all([(store_id, fix)])[0]
+
+    def measure_all(self, asked: Sequence[tuple[str, Fix]]) -> list[tuple[FenceMatch, ...]]:
+        """``measure`` for many pairs of store and fix at once."""
+        if not asked:
+            return []
+        fences = [self._of_store.get(store_id, ()) for store_id, _ in asked]
+        counts = [len(of_store) for of_store in fences]
+        pairs = _Pairs(
+            np.repeat(np.arange(len(asked)), counts),
+            np.array([fence for of_store in fences for fence in of_store], dtype=np.intp),
+        )
+        positions = np.array([fix for _, fix in asked], dtype=np.float64).reshape(-1, 3)
+        return self._answers(len(asked), pairs, self._measure(positions, pairs))
 
     def _candidates(self, positions: Floats) -> _Pairs:
         """Pairs whose boxes meet, each once."""

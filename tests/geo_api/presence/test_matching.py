@@ -204,6 +204,7 @@ def test_an_index_without_fences_and_a_question_without_fixes_are_answered() -> 
     assert len(index) == 1
     assert index.match([]) == []
     assert index.measure("nobody's", Fix(1, 1, 1)) == ()
+    assert index.measure_all([]) == []
 
 
 def test_a_fence_across_180_is_found_from_both_sides_and_has_no_edge_there() -> None:
@@ -295,3 +296,15 @@ def test_a_new_version_shares_the_shapes_of_the_old() -> None:
     before.match([Fix(10, 50, 5)])
     assert after.fences[0].shape is before.fences[0].shape
     assert "boundary" in vars(area)
+
+
+def test_measuring_many_is_measuring_each() -> None:
+    index = FenceIndex.build(
+        [
+            Fence(f"f{n}", f"s{n % 3}", 1, Circle(LonLat(10 + n / 1000, 50.0), 100.0))
+            for n in range(7)
+        ],
+        1,
+    )
+    asked = [(f"s{n % 4}", Fix(10 + n / 500, 50.001, 10.0 * n)) for n in range(9)]
+    assert index.measure_all(asked) == [index.measure(*each) for each in asked]

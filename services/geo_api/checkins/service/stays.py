@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins import repository
-from services.geo_api.checkins.domain import as_fix
+from services.geo_api.checkins.domain import CheckIn, as_fix
 from services.geo_api.checkins.service.outcome import FencesInForce, Outcome, Tools
 from services.geo_api.offers.domain import Presence
 from services.geo_api.presence import repository as presence
@@ -32,8 +32,9 @@ async def advance(
         track = tracks[outcome.check_in.subject_id]
         outcome.changes = track.take(as_fix(outcome.check_in, outcome.verdict), tools.new_id)
         outcome.transitions = transitions(outcome.changes)
-        outcome.matches = [*_matches(outcome), *_left(outcome, fences)]
+        outcome.matches = [*_matches(outcome)]
         outcome.presences = tuple(_presences(outcome, track, fences))
+    _add_fences_left(outcomes, fences)
     return tracks
 
 
@@ -80,18 +81,22 @@ def _matches(outcome: Outcome) -> Iterator[tuple[FenceMatch, Transition | None]]
         yield match, outcome.transitions.get(match.fence.store_id)
 
 
-def _left(
-    outcome: Outcome, fences: FencesInForce
-) -> Iterable[tuple[FenceMatch, Transition | None]]:
-    """The fences of stores that this fix left and that are too far to match any more."""
+def _add_fences_left(outcomes: Sequence[Outcome], fences: FencesInForce) -> None:
+    """Add to each outcome the fences of stores that its fix left and is too far from to match."""
+    left = [(outcome, store_id) for outcome in outcomes for store_id in _left_unmatched(outcome)]
+    asked = [(store_id, _position(outcome.check_in)) for outcome, store_id in left]
+    for (outcome, _), found in zip(left, fences.index.measure_all(asked), strict=True):
+        outcome.matches = [*outcome.matches, *((match, Transition.EXIT) for match in found)]
+
+
+def _left_unmatched(outcome: Outcome) -> list[str]:
     matched = {match.fence.store_id for match in outcome.verdict.matches}
     left = [s for s, what in outcome.transitions.items() if what is Transition.EXIT]
-    check_in = outcome.check_in
-    position = Position(check_in.position.lon, check_in.position.lat, check_in.accuracy_m)
-    for store_id in left:
-        if store_id not in matched:
-            for match in fences.index.measure(store_id, position):
-                yield match, Transition.EXIT
+    return [store_id for store_id in left if store_id not in matched]
+
+
+def _position(check_in: CheckIn) -> Position:
+    return Position(check_in.position.lon, check_in.position.lat, check_in.accuracy_m)
 
 
 def _presences(outcome: Outcome, track: Track, fences: FencesInForce) -> Iterator[Presence]:

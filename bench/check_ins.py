@@ -3,6 +3,10 @@
 Three endpoints of one geo_api process take turns: the real one, one that only reads the same
 body and answers, and one that does a single INSERT for each request. PostgreSQL (fsync and
 synchronous_commit on), the feed to member_api and this load share the machine's cores.
+
+The city: 1,000 stores with circles of 100 m, normal around Shanghai's centre (σ 0.02°), an offer
+for entering any of them, and 2,000 people who walk about (σ 0.0005°, some 50 m, between two
+fixes), each known from one fix before the runs.
 """
 
 import argparse
@@ -15,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,9 +38,10 @@ from shared.ids import uuid7
 
 PROJECT = Path(__file__).parent.parent
 STORES = 1_000
-PEOPLE = 20_000
+PEOPLE = 2_000
 CENTRE = (121.4737, 31.2304)
-SPREAD_DEG = 0.08
+SPREAD_DEG = 0.02
+STEP_DEG = 0.0005
 ENDPOINTS = ("/v1/check-ins", "/bench/parse", "/bench/insert")
 NAMES = {
     "/v1/check-ins": "check-in, decided and committed",
@@ -47,34 +52,44 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Bench:
+    """``places`` is where everybody is just now: [longitude, latitude]."""
+
     port: int
     token: str
     city: random.Random
+    places: list[list[float]]
 
-    def requests(self, path: str, count: int) -> Iterator[bytes]:
-        for _ in range(count):
-            yield post(path, self.token, json.dumps(self._check_in()).encode())
+    def requests(self, path: str, people: Iterable[int]) -> Iterator[bytes]:
+        for who in people:
+            yield post(path, self.token, json.dumps(self._check_in(who)).encode())
 
-    def _check_in(self) -> dict[str, Any]:
-        """Someone somewhere in the city, about one in six at a store."""
+    def passers_by(self, count: int) -> list[int]:
+        return [self.city.randrange(PEOPLE) for _ in range(count)]
+
+    def _check_in(self, who: int) -> dict[str, Any]:
+        """The next step of somebody's walk."""
+        place = self.places[who]
+        place[:] = [degrees + self.city.gauss(0, STEP_DEG) for degrees in place]
         return {
             "id": str(uuid7()),
             "kind": "background",
-            "latitude": self.city.gauss(CENTRE[1], SPREAD_DEG / 4),
-            "longitude": self.city.gauss(CENTRE[0], SPREAD_DEG / 4),
+            "longitude": place[0],
+            "latitude": place[1],
             "accuracy_m": 12,
             "occurred_at": datetime.now(UTC).isoformat(),
-            "subject": {
-                "namespace": "app_user",
-                "issuer": "bench",
-                "value": f"p{self.city.randrange(PEOPLE)}",
-            },
+            "subject": {"namespace": "app_user", "issuer": "bench", "value": f"p{who}"},
             "consent": {
                 "purpose": "visit_history",
                 "version": "bench",
                 "given_at": "2026-01-01T00:00:00Z",
             },
         }
+
+
+def settle_in() -> list[list[float]]:
+    """Where people start from."""
+    city = random.Random(11)
+    return [[city.gauss(degrees, SPREAD_DEG) for degrees in CENTRE] for _ in range(PEOPLE)]
 
 
 def main() -> None:
@@ -88,10 +103,10 @@ def main() -> None:
         bench = _prepare(home, environment)
         runs: dict[str, list[Load]] = {path: [] for path in ENDPOINTS}
         for path in ENDPOINTS:
-            drive(bench.port, bench.requests(path, 1_000), arguments.connections)
+            drive(bench.port, bench.requests(path, range(PEOPLE)), arguments.connections)
         for _ in range(arguments.rounds):
             for path in ENDPOINTS:
-                requests = bench.requests(path, arguments.requests)
+                requests = bench.requests(path, bench.passers_by(arguments.requests))
                 load = drive(bench.port, iter([*requests]), arguments.connections)
                 assert set(load.statuses) == {201}, load.statuses  # noqa: S101 - a wrong bench
                 runs[path].append(load)
@@ -137,7 +152,7 @@ def _prepare(home: Path, environment: dict[str, str]) -> Bench:
     subprocess.Popen(arguments, cwd=PROJECT, env={**started_with, **environment})
     token = mint_operator_token(home / "keys/operator", role="server", subject="b", ttl_s=86_400)
     _open_city(f"http://127.0.0.1:{port}", token)
-    return Bench(port, token, random.Random(7))
+    return Bench(port, token, random.Random(7), settle_in())
 
 
 async def _create_table(url: str, admin_password: str) -> None:
@@ -153,8 +168,7 @@ def _open_city(url: str, token: str) -> None:
     city = random.Random(1)
     rows = ["store_id,name,latitude,longitude"]
     rows += [
-        f"s{n},Store {n},{city.gauss(CENTRE[1], SPREAD_DEG / 4)},"
-        f"{city.gauss(CENTRE[0], SPREAD_DEG / 4)}"
+        f"s{n},Store {n},{city.gauss(CENTRE[1], SPREAD_DEG)},{city.gauss(CENTRE[0], SPREAD_DEG)}"
         for n in range(STORES)
     ]
     with httpx.Client(base_url=url, timeout=60) as client:

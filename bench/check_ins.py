@@ -4,8 +4,8 @@ Three endpoints of one geo_api process take turns: the real one, one that only r
 body and answers, and one that does a single INSERT for each request. PostgreSQL (fsync and
 synchronous_commit on), the feed to member_api and this load share the machine's cores.
 
-The city: 1,000 stores with circles of 100 m, normal around Shanghai's centre (σ 0.02°), an offer
-for entering any of them, and 2,000 people who walk about (σ 0.0005°, some 50 m, between two
+The city: 1,000 stores with circles of 100 m, normal around Shanghai's centre (standard deviation 0.02°), an offer
+for entering any of them, and 2,000 people who walk about (0.0005°, some 50 m, between two
 fixes), each known from one fix before the runs.
 """
 

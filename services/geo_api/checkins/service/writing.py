@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,8 +30,9 @@ from shared.sealing import StorageKey
 async def write(connection: AsyncConnection, tools: Tools, decided: Decided) -> None:
     """Write all that a group decided, and its events."""
     outcomes = decided.outcomes
-    day_key = await tools.day_keys.prepare(outcomes[0].check_in.received_at.date())
-    await repository.write(connection, _columns(outcomes, day_key))
+    days = {outcome.check_in.received_at.date() for outcome in outcomes}
+    day_keys = {day: await tools.day_keys.prepare(day) for day in days}  # two around midnight
+    await repository.write(connection, _columns(outcomes, day_keys))
     kept, gone = settled(outcomes)
     await presence.write(connection, kept)
     await presence.remove(connection, gone)
@@ -41,7 +42,10 @@ async def write(connection: AsyncConnection, tools: Tools, decided: Decided) -> 
     await enqueue(connection, tools.feed_tables, [*_events(outcomes, decided.told)])
 
 
-def _columns(outcomes: Sequence[Outcome], day_key: StorageKey | None) -> Mapping[str, list[Any]]:
+DayKeys = Mapping[date, StorageKey | None]
+
+
+def _columns(outcomes: Sequence[Outcome], day_keys: DayKeys) -> Mapping[str, list[Any]]:
     check_ins = [outcome.check_in for outcome in outcomes]
     verdicts = [outcome.verdict for outcome in outcomes]
     consents = [outcome.consent for outcome in outcomes]
@@ -53,7 +57,7 @@ def _columns(outcomes: Sequence[Outcome], day_key: StorageKey | None) -> Mapping
         "kinds": [c.kind.value for c in check_ins],
         "datums": [c.datum for c in check_ins],
         "accuracies": [c.accuracy_m for c in check_ins],
-        "exact": [seal_exact(c, day_key) if day_key else None for c in check_ins],
+        "exact": [_exact(c, day_keys[c.received_at.date()]) for c in check_ins],
         "cells": [coarse_cell(c) for c in check_ins],
         "inside": [",".join(sorted(v.inside)) for v in verdicts],
         "uncertain": [",".join(sorted(v.uncertain)) for v in verdicts],
@@ -64,6 +68,11 @@ def _columns(outcomes: Sequence[Outcome], day_key: StorageKey | None) -> Mapping
         "given": [consent.given_at for consent in consents],
         "sources": [c.source for c in check_ins],
     }
+
+
+def _exact(check_in: CheckIn, day_key: StorageKey | None) -> bytes | None:
+    """The pair as received, under the key of the day of its receipt; None if that is destroyed."""
+    return seal_exact(check_in, day_key) if day_key else None
 
 
 def _aliases(tracks: Mapping[UUID, Track]) -> Iterator[tuple[UUID, UUID, UUID]]:

@@ -5,10 +5,10 @@ in ``maintenance_runs``, so that an operator and ``/metrics`` see a job that doe
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from prometheus_client import Gauge
@@ -30,7 +30,8 @@ CELL_FOR = timedelta(days=90)
 """So long the coarse cell lives."""
 
 MONTHS_AHEAD = 2
-_BATCH = 5_000
+_BATCH = 500
+"""Rows that one transaction of a job changes; while as many were changed, it goes on at once."""
 
 _log = structlog.get_logger(__name__)
 _last_run = Gauge(
@@ -41,6 +42,7 @@ _last_run = Gauge(
 )
 
 Job = Callable[[AsyncConnection, datetime], Awaitable[int]]
+"""Does one batch of a job in a transaction; gives the rows changed."""
 
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('solomo ' || :job))")
 
@@ -55,28 +57,37 @@ _DESTROY_KEYS = text("""
     WHERE day < CAST(:horizon AS date) AND wrapped_key IS NOT NULL
 """)
 
-# The reduced answer keeps what was granted and which fences held, and loses how far in.
-_REDUCE_ANSWERS = text("""
+# The reduced answer keeps what was granted and which fences held, and loses how far in. The hash
+# of the request goes too: from it and the rest of the row the coordinates could be guessed.
+# A receipt and its check-in were received at the same moment, and are reduced together.
+_REDUCE = text("""
+    WITH old AS (
+        SELECT subject_id, check_in_id, received_at FROM geo.check_in_receipts
+        WHERE received_at < :horizon AND decisions IS NOT NULL
+        ORDER BY received_at LIMIT :most
+    ), reduced AS (
+        UPDATE geo.check_ins AS c SET matches = NULL, exact = NULL, signals = NULL
+        FROM old
+        WHERE c.subject_id = old.subject_id AND c.check_in_id = old.check_in_id
+            AND c.received_at = old.received_at
+    )
     UPDATE geo.check_in_receipts AS r
-    SET decisions = NULL,
+    SET decisions = NULL, request_hash = '',
         answer = (r.answer::jsonb || jsonb_build_object('matches', COALESCE((
             SELECT jsonb_agg(m || '{"distance_m": null, "overlap": null}')
             FROM jsonb_array_elements(r.answer::jsonb -> 'matches') AS m), '[]')))::text
-    FROM (
-        SELECT subject_id, check_in_id FROM geo.check_in_receipts
-        WHERE received_at < :horizon AND decisions IS NOT NULL LIMIT :most
-    ) AS old
+    FROM old
     WHERE r.subject_id = old.subject_id AND r.check_in_id = old.check_in_id
 """)
 
-_REDUCE_CHECK_INS = text("""
-    UPDATE geo.check_ins SET matches = NULL, exact = NULL, signals = NULL
-    WHERE received_at < :horizon AND received_at >= :since AND matches IS NOT NULL
-""")
-
 _DROP_CELLS = text("""
-    UPDATE geo.check_ins SET cell = NULL
-    WHERE received_at < :horizon AND cell IS NOT NULL
+    UPDATE geo.check_ins AS c SET cell = NULL
+    FROM (
+        SELECT subject_id, check_in_id, received_at FROM geo.check_ins
+        WHERE received_at < :horizon AND cell IS NOT NULL LIMIT :most
+    ) AS old
+    WHERE c.subject_id = old.subject_id AND c.check_in_id = old.check_in_id
+        AND c.received_at = old.received_at
 """)
 
 _ENSURE_MONTH = text("SELECT geo.ensure_check_in_month(CAST(:month AS date))")
@@ -93,14 +104,22 @@ class Maintenance:
     wake_feed: Callable[[], None]
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
+    @property
+    def jobs(self) -> Mapping[str, tuple[float, Job]]:
+        """By name, how often (in seconds) what is done."""
+        return {
+            "expire_visits": (15, self._expire_visits),
+            "retention": (600, self._retain),
+            "cells": (3600, self._drop_cells),
+            "partitions": (3600, self._partition),
+            "idempotency": (3600, self._forget_keys),
+        }
+
     def start(self) -> None:
-        jobs: list[tuple[str, float, Job]] = [
-            ("expire_visits", 15, self._expire_visits),
-            ("retention", 600, self._retain),
-            ("partitions", 3600, self._partition),
-            ("idempotency", 3600, self._forget_keys),
+        self._tasks = [
+            asyncio.create_task(self._repeat(name, every_s))
+            for name, (every_s, _) in self.jobs.items()
         ]
-        self._tasks = [asyncio.create_task(self._repeat(*job)) for job in jobs]
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -109,42 +128,48 @@ class Maintenance:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _repeat(self, name: str, every_s: float, job: Job) -> None:
+    async def _repeat(self, name: str, every_s: float) -> None:
         while True:
             try:
-                await self.run(name, job)
+                await self.run(name)
                 _last_run.labels(name).set_to_current_time()
             except (SQLAlchemyError, OSError) as error:
                 _log.error("maintenance_failed", job=name, error=type(error).__name__)
             await asyncio.sleep(every_s)
 
-    async def run(self, name: str, job: Job) -> int:
-        """Run a job once, unless another process does just now; gives the rows changed."""
-        now = self.clock()
-        async with self.database.begin() as connection:
-            if not await connection.scalar(_TRY_LOCK, {"job": name}):
-                return 0
-            changed = await job(connection, now)
-            await connection.execute(_NOTE, {"job": name, "now": now, "changed": changed})
-        return changed
+    async def run(self, name: str) -> int | None:
+        """Do all of a job; gives the rows changed, or None where another process does it now."""
+        _, job = self.jobs[name]
+        total = 0
+        while True:
+            now = self.clock()
+            async with self.database.begin() as connection:
+                if not await connection.scalar(_TRY_LOCK, {"job": name}):
+                    return None
+                changed = await job(connection, now)
+                total += changed
+                await connection.execute(_NOTE, {"job": name, "now": now, "changed": total})
+            if changed < _BATCH:
+                return total
 
     async def _expire_visits(self, connection: AsyncConnection, now: datetime) -> int:
-        expired = await expire_silent_visits(connection, self.tables, now)
+        expired = await expire_silent_visits(connection, self.tables, now, _BATCH)
         if expired:
             self.wake_feed()
         return expired
 
     async def _retain(self, connection: AsyncConnection, now: datetime) -> int:
+        """Destroy the keys of days that ended before the horizon, and reduce what is older."""
         horizon = now - EXACT_FOR
-        values = {"horizon": horizon, "now": now, "most": _BATCH, "since": now - CELL_FOR}
-        changed = 0
-        for statement in (_DESTROY_KEYS, _REDUCE_ANSWERS, _REDUCE_CHECK_INS):
-            names = statement.compile().params.keys()
-            chosen = {name: values[name] for name in names}
-            changed += (await connection.execute(statement, chosen)).rowcount
-        cells = await connection.execute(_DROP_CELLS, {"horizon": now - CELL_FOR})
-        self.day_keys.forget_before(horizon.date())
-        return changed + cells.rowcount
+        day = horizon.astimezone(UTC).date()
+        await connection.execute(_DESTROY_KEYS, {"horizon": day, "now": now})
+        self.day_keys.forget_before(day)
+        reduced = await connection.execute(_REDUCE, {"horizon": horizon, "most": _BATCH})
+        return reduced.rowcount
+
+    async def _drop_cells(self, connection: AsyncConnection, now: datetime) -> int:
+        values = {"horizon": now - CELL_FOR, "most": _BATCH}
+        return (await connection.execute(_DROP_CELLS, values)).rowcount
 
     async def _partition(self, connection: AsyncConnection, now: datetime) -> int:
         month = now.replace(day=1)

@@ -27,7 +27,8 @@ class CheckInReceipt(Base):
 
     ``answer`` is the exact JSON text of the body; after the retention horizon it is the
     reduced one. It is null only inside the transaction that decides. ``decisions`` is the text
-    that ``?explain=true`` adds, null once the answer was reduced.
+    that ``?explain=true`` adds, null once the answer was reduced; ``request_hash``, an HMAC, is
+    empty then.
     """
 
     __tablename__ = "check_in_receipts"

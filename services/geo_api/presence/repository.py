@@ -64,8 +64,11 @@ _SUBJECTS_AT_STORE = text("""
 """)
 
 _PERHAPS_SILENT = text("""
-    SELECT DISTINCT subject_id FROM geo.visits
-    WHERE state = 'open' AND last_received_at < :before AND last_inside_at < :before
+    SELECT v.subject_id FROM geo.visits AS v JOIN geo.subjects AS s USING (subject_id)
+    WHERE v.state = 'open' AND v.last_received_at < :before AND v.last_inside_at < :before
+        AND COALESCE(s.last_received_at < :before, true)
+        AND COALESCE(s.last_occurred_at < :before, true)
+    ORDER BY v.last_received_at
     LIMIT :most
 """)
 
@@ -99,7 +102,7 @@ async def subjects_at_store(connection: AsyncConnection, store_id: str) -> list[
 
 
 async def perhaps_silent(connection: AsyncConnection, before: datetime, most: int) -> list[UUID]:
-    """Subjects with an open visit that no fix inside has prolonged since ``before``."""
+    """Subjects that sent nothing since ``before`` and have an open visit, for ``most`` visits."""
     rows = await connection.execute(_PERHAPS_SILENT, {"before": before, "most": most})
     return [row.subject_id for row in rows]
 

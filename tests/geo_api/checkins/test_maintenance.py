@@ -184,7 +184,7 @@ async def test_destroying_the_key_of_a_day_deletes_its_coordinates(
     database: "asyncpg.Connection[Any]",
 ) -> None:
     await geo.post(PATH, json=sent_at(START), headers=server)
-    row = await database.fetchrow("SELECT * FROM geo.check_ins")
+    [row] = await database.fetch("SELECT * FROM geo.check_ins")
     wrapped = await database.fetchval("SELECT wrapped_key FROM geo.day_keys")
     storage: StorageKey = geo_app.state.keys.storage
     day_key = StorageKey(storage.decrypt(wrapped, row["day"].isoformat().encode()))
@@ -194,7 +194,7 @@ async def test_destroying_the_key_of_a_day_deletes_its_coordinates(
         storage.decrypt(row["exact"], context)
     clock.now = START + timedelta(days=8)
     await run(maintenance, "retention")
-    key = await database.fetchrow("SELECT * FROM geo.day_keys WHERE day = $1", row["day"])
+    [key] = await database.fetch("SELECT * FROM geo.day_keys WHERE day = $1", row["day"])
     assert (key["wrapped_key"], key["destroyed_at"]) == (None, clock.now)
 
 
@@ -337,7 +337,7 @@ async def test_one_process_does_a_job_at_a_time(
     assert await run(maintenance, "cells") == 0
 
 
-async def test_forgotten_keys_and_facts_of_retention_hold_for_members_too(
+async def test_long_after_a_repeat_under_a_recorded_consent_is_still_a_repeat(
     geo: httpx.AsyncClient,
     geo_app: FastAPI,
     server: dict[str, str],
@@ -345,7 +345,6 @@ async def test_forgotten_keys_and_facts_of_retention_hold_for_members_too(
     maintenance: Maintenance,
     installation_keys: Path,
 ) -> None:
-    """A consent on record keeps a repeat past the horizon from being taken for a new check-in."""
     voice = MemberVoice(geo, installation_keys)
     granted = consent("granted", START - timedelta(days=1))
     await voice.tell(facts(subject_of(geo_app, "a"), **granted))

@@ -37,6 +37,9 @@ from shared.idempotency import KeyReused
 
 Results = dict[Key, Answer | KeyReused]
 
+_FORGOTTEN = b""
+"""Stands for the hash of a request whose answer was reduced: any body is taken for a repeat."""
+
 
 @dataclass(slots=True)
 class Group:
@@ -93,7 +96,7 @@ class Group:
     def _repeat(self, receipts: Mapping[Key, Receipt]) -> None:
         """Answer what was decided before as it was answered then."""
         for key, receipt in receipts.items():
-            if receipt.request_hash != self.check_ins[key].request_hash:
+            if receipt.request_hash not in (_FORGOTTEN, self.check_ins[key].request_hash):
                 self.results[key] = key_reused(self.check_ins[key])
             else:
                 body, why = receipt.answer.encode(), (receipt.decisions or "[]").encode()

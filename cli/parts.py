@@ -20,6 +20,8 @@ from cli.output import CommandFailed
 
 GRACE_S = 20
 """How long a service may take to finish what it has begun."""
+KEEP_ALIVE_S = 75
+"""Longer than the proxies before it keep a connection (nginx: 60 s), else they meet a closed one."""
 _READY_S = 120.0
 _POLL_S = 0.05
 _HTTP_TIMEOUT_S = 5.0
@@ -143,7 +145,8 @@ class Part:
             sys.executable, "-m", "uvicorn", f"services.{self.name}.app:create_app", "--factory",
             "--host", "127.0.0.1", "--port", str(self.port), "--workers", workers,
             "--no-access-log", "--loop", "uvloop", "--http", "httptools",
-            "--timeout-graceful-shutdown", str(GRACE_S),
+            "--no-server-header", "--timeout-graceful-shutdown", str(GRACE_S),
+            "--timeout-keep-alive", str(KEEP_ALIVE_S),
         ]  # fmt: skip
 
     def _mark(self, environment: Mapping[str, str]) -> dict[str, str]:

@@ -50,7 +50,6 @@ APP_OPTIONS: Mapping[str, Any] = {
 """For ``FastAPI(...)``: its own pages load from a CDN, and its own telemetry would tell query
 strings and the texts of exceptions to whatever collector the environment names."""
 
-GRACEFUL_STOP_S = 20
 CLIENT_GONE = 499
 """Logged where the caller hung up before there was an answer (nginx's number for it)."""
 
@@ -80,25 +79,6 @@ def instrument(app: FastAPI, service: str, settings: ServiceSettings) -> None:
     install_docs_page(app)
     document_problems(app)
     app.add_middleware(Platform, service=service, settings=settings)
-
-
-def server_options(settings: ServiceSettings) -> dict[str, Any]:
-    """Arguments for ``uvicorn.run`` or ``uvicorn.Config``.
-
-    On SIGTERM uvicorn takes no more connections and lets the requests under way end, for at
-    most ``GRACEFUL_STOP_S``; then the lifespan of the app ends. Access is logged by us.
-    """
-    return {
-        "workers": settings.workers,
-        "loop": "uvloop",
-        "http": "httptools",
-        "access_log": False,
-        "log_config": None,
-        "log_level": settings.log_level,
-        "server_header": False,
-        "timeout_graceful_shutdown": GRACEFUL_STOP_S,
-        "timeout_keep_alive": 30,
-    }
 
 
 class Platform:

@@ -11,8 +11,7 @@ from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
 
 from shared.access_log import MAX_WAITING, AccessLog
-from shared.http import CLIENT_GONE, Platform, server_options
-from shared.settings import ServiceSettings
+from shared.http import CLIENT_GONE, Platform
 from shared.traces import parse_traceparent
 from tests.conftest import Tokens
 from tests.shared.platform import build_app, calling
@@ -309,11 +308,3 @@ async def test_the_document_tells_the_problems_of_every_operation(
     assert {"401", "403", "409", "429", "503"} <= set(guarded)
     assert "shelf_full" in guarded["409"]["description"]
     assert (await probe.get("/openapi.json")).json() == document
-
-
-def test_the_server_waits_for_requests_under_way(installation_keys: Path) -> None:
-    options = server_options(ServiceSettings(keys_dir=installation_keys, workers=3))
-
-    assert options["workers"] == 3
-    assert options["timeout_graceful_shutdown"] > 0
-    assert options["access_log"] is False

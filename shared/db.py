@@ -33,7 +33,7 @@ NAMING = {
 STATEMENT_TIMEOUT_MS = 15_000
 LOCK_TIMEOUT_MS = 5_000
 POOL_TIMEOUT_S = 10
-IDLE_S = 1.0
+IDLE_S = 0.02
 
 
 def schema_metadata(schema: str) -> MetaData:

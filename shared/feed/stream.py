@@ -34,7 +34,7 @@ class Pace:
     batch: int = 500
     poll_s: float = 0.2
     idle_poll_s: float = 1.0
-    linger_s: float = 0.05
+    linger_s: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)

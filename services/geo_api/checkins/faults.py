@@ -23,6 +23,15 @@ _LOST_CLASSES = frozenset({"08", "53", "57"})
 """Classes of SQLSTATE (PostgreSQL, appendix A): connection, resources, operator intervention."""
 
 
+_AWAY = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was cut in the middle of something
+    OSError,
+    PoolTimeout,
+    TimeoutError,
+)
+
+
 def fault_of(error: Exception) -> Fault:
     """Tell faults apart, whether the driver or SQLAlchemy raised them."""
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -31,6 +40,6 @@ def fault_of(error: Exception) -> Fault:
         return Fault.CONTENTION
     if code[:2] in _DATA_CLASSES or isinstance(cause, asyncpg.DataError):
         return Fault.DATA
-    away = isinstance(cause, asyncpg.InterfaceError | OSError | PoolTimeout | TimeoutError)
+    away = isinstance(cause, _AWAY)
     invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
     return Fault.LOST if away or invalidated or code[:2] in _LOST_CLASSES else Fault.UNKNOWN

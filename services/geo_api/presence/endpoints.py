@@ -57,6 +57,14 @@ def _position(cursor: str | None) -> tuple[datetime, UUID] | None:
         return None
     entered_at, visit_id = decode_cursor(cursor, parts=2)
     try:
-        return datetime.fromisoformat(entered_at), UUID(visit_id)
-    except (TypeError, ValueError):
-        raise Malformed(FieldFault("?cursor", "is not one that this list gave out")) from None
+        moment = datetime.fromisoformat(entered_at)
+        place = moment, UUID(visit_id)
+    except (TypeError, ValueError, AttributeError):
+        raise _foreign_cursor() from None
+    if moment.tzinfo is None:
+        raise _foreign_cursor()
+    return place
+
+
+def _foreign_cursor() -> Malformed:
+    return Malformed(FieldFault("?cursor", "is not one that this list gave out"))

@@ -22,6 +22,21 @@ class Visit(Base):
         CheckConstraint("last_inside_at >= entered_at", name="leaves_after_entering"),
         Index(None, "subject_id", "store_id", "entered_at"),
         Index("ix_visits_open", "store_id", "entered_at", postgresql_where="state = 'open'"),
+        Index(
+            "ix_visits_closed",
+            "state",
+            "entered_at",
+            "visit_id",
+            postgresql_where="state <> 'open'",
+        ),
+        Index(
+            "ix_visits_closed_at_store",
+            "store_id",
+            "state",
+            "entered_at",
+            "visit_id",
+            postgresql_where="state <> 'open'",
+        ),
         Index("ix_visits_silent", "last_received_at", postgresql_where="state = 'open'"),
     )
 

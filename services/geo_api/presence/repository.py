@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import RowMapping, TextClause, text
@@ -72,17 +73,6 @@ _PERHAPS_SILENT = text("""
     LIMIT :most
 """)
 
-# Newest entry first; the position of the last page makes the next one start behind it.
-_LIST = text(f"""
-    SELECT {_VISIT_COLUMNS} FROM geo.visits
-    WHERE state = :state
-      AND (CAST(:store AS text) IS NULL OR store_id = :store)
-      AND (CAST(:entered_at AS timestamptz) IS NULL
-           OR (entered_at, visit_id) < (:entered_at, CAST(:visit_id AS uuid)))
-    ORDER BY entered_at DESC, visit_id DESC
-    LIMIT :most
-""")
-
 
 async def going_on(connection: AsyncConnection, subjects: Sequence[UUID]) -> list[Visit]:
     """The visits that a next fix may prolong: open ones, and those closed by silence alone."""
@@ -117,15 +107,36 @@ async def list_visits(
 ) -> list[Visit]:
     """Visits in one state, latest entry first, behind the (entered_at, visit_id) ``after``."""
     entered_at, visit_id = after or (None, None)
-    return await _visits(
-        connection,
-        _LIST,
-        state=state.value,
-        store=store_id,
-        entered_at=entered_at,
-        visit_id=visit_id,
-        most=limit,
+    statement = list_statement(
+        is_open=state is VisitState.OPEN, by_store=store_id is not None, goes_on=after is not None
     )
+    values = {
+        "state": state.value,
+        "store": store_id,
+        "entered_at": entered_at,
+        "visit_id": visit_id,
+        "most": limit,
+    }
+    needed = {name: value for name, value in values.items() if f":{name}" in statement.text}
+    return await _visits(connection, statement, **needed)
+
+
+@cache
+def list_statement(*, is_open: bool, by_store: bool, goes_on: bool) -> TextClause:
+    """Visits in one state, newest entry first, ``goes_on`` behind the end of the last page.
+
+    The conditions are spelt as the partial indexes spell them, and only those that hold: a plan
+    that must serve any of them would serve none well.
+    """
+    conditions = ["state = 'open'" if is_open else "state = :state AND state <> 'open'"]
+    if by_store:
+        conditions.append("store_id = :store")
+    if goes_on:
+        conditions.append("(entered_at, visit_id) < (:entered_at, CAST(:visit_id AS uuid))")
+    return text(f"""
+        SELECT {_VISIT_COLUMNS} FROM geo.visits WHERE {" AND ".join(conditions)}
+        ORDER BY entered_at DESC, visit_id DESC LIMIT :most
+    """)
 
 
 async def write(connection: AsyncConnection, visits: Sequence[Visit]) -> None:

@@ -413,6 +413,22 @@ def upgrade() -> None:
         schema="geo",
     )
     op.create_index(
+        "ix_visits_closed",
+        "visits",
+        ["state", "entered_at", "visit_id"],
+        unique=False,
+        schema="geo",
+        postgresql_where="state <> 'open'",
+    )
+    op.create_index(
+        "ix_visits_closed_at_store",
+        "visits",
+        ["store_id", "state", "entered_at", "visit_id"],
+        unique=False,
+        schema="geo",
+        postgresql_where="state <> 'open'",
+    )
+    op.create_index(
         "ix_visits_open",
         "visits",
         ["store_id", "entered_at"],
@@ -639,6 +655,15 @@ def downgrade() -> None:
     )
     op.drop_index(
         "ix_visits_open", table_name="visits", schema="geo", postgresql_where="state = 'open'"
+    )
+    op.drop_index(
+        "ix_visits_closed_at_store",
+        table_name="visits",
+        schema="geo",
+        postgresql_where="state <> 'open'",
+    )
+    op.drop_index(
+        "ix_visits_closed", table_name="visits", schema="geo", postgresql_where="state <> 'open'"
     )
     op.drop_table("visits", schema="geo")
     op.drop_table("visit_aliases", schema="geo")

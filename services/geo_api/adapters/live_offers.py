@@ -74,7 +74,7 @@ class LiveOffers:
             self._woken.clear()
             try:
                 await self._refresh()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the book is to be followed
                 _log.warning("offers_not_read", error=type(error).__name__, age_s=self.age_s)
                 await self._disconnect()
 

@@ -87,7 +87,7 @@ class Committer:
         the same ids sent again settle what became of them.
         """
         if self._closing or self._count + len(check_ins) > MAX_WAITING:
-            raise Busy("Send the same check-in again in a second, with the same id.")
+            raise _busy()
         future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
         self._waiting.append((check_ins, future))
         self._count += len(check_ins)
@@ -173,6 +173,14 @@ class Committer:
 
 
 def _explained(error: Exception) -> Exception:
-    if fault_of(error) is Fault.LOST:
-        return Unconfirmed("Send the same check-in again, with the same id, to settle it.")
-    return error
+    match fault_of(error):
+        case Fault.LOST:
+            return Unconfirmed("Send the same check-in again, with the same id, to settle it.")
+        case Fault.CONTENTION | Fault.HELD:
+            return _busy()
+        case _:
+            return error
+
+
+def _busy() -> Busy:
+    return Busy("Send the same check-in again in a second, with the same id.")

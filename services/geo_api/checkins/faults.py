@@ -12,12 +12,15 @@ class Fault(Enum):
     """A deadlock or a serialisation failure: another group was quicker."""
     LOST = auto()
     """The connection or the server went away; perhaps after it had committed."""
+    HELD = auto()
+    """Somebody held a lock, or the statement ran, for too long: waiting again would hold up all."""
     DATA = auto()
     """An item holds what the database does not take."""
     UNKNOWN = auto()
 
 
 _CONTENTION = frozenset({"40P01", "40001"})
+_HELD = frozenset({"55P03", "57014"})
 _DATA_CLASSES = frozenset({"22", "23"})
 _LOST_CLASSES = frozenset({"08", "53", "57"})
 """Classes of SQLSTATE (PostgreSQL, appendix A): connection, resources, operator intervention."""
@@ -38,6 +41,8 @@ def fault_of(error: Exception) -> Fault:
     code = str(getattr(cause, "sqlstate", None) or "")
     if code in _CONTENTION:
         return Fault.CONTENTION
+    if code in _HELD:
+        return Fault.HELD
     if code[:2] in _DATA_CLASSES or isinstance(cause, asyncpg.DataError):
         return Fault.DATA
     away = isinstance(cause, _AWAY)

@@ -84,3 +84,17 @@ async def test_the_book_outlives_the_loss_of_its_connection_and_knows_its_age(
 
 def test_a_book_that_was_never_read_is_infinitely_old() -> None:
     assert LiveOffers("postgresql://nowhere").age_s == float("inf")
+
+
+async def test_the_book_is_followed_on_after_an_offer_that_cannot_be_read(
+    live: LiveOffers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_row: object) -> None:
+        raise ValueError("from a newer version of the service")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("services.geo_api.adapters.live_offers.read_active", refuse)
+        await store_offer(database)
+        await asyncio.sleep(0.2)
+        assert live.current.offers == ()
+    await until(lambda: len(live.current.offers) == 1)

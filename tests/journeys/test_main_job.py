@@ -228,6 +228,7 @@ async def test_erasure_leaves_nothing_in_either_service_and_late_facts_stay_out(
     assert subject_id not in str(await rows(database_urls, whole=True))
 
 
+@pytest.mark.slow
 async def test_the_same_fixes_in_any_order_give_the_same_visits_and_timeline(
     geo: httpx.AsyncClient,
     member: httpx.AsyncClient,

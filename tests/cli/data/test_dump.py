@@ -123,6 +123,7 @@ def sections(lines: list[str]) -> dict[str, list[dict[str, Any]]]:
 CHECK_INS = [check_in(number) for number in [*range(60), *range(200, 230)]]
 
 
+@pytest.mark.slow
 async def test_two_installations_with_the_same_input_in_another_order_dump_the_same(
     superuser_url: str,
     template_database: str,

@@ -276,6 +276,7 @@ def _place(row: dict[str, str]) -> LonLat:
     return LonLat(float(row["lon"]), float(row["lat"]))
 
 
+@pytest.mark.slow
 def test_100000_circles_are_ready_in_less_than_five_seconds() -> None:
     random = np.random.default_rng(23)
     places = random.normal((121.47, 31.23), 0.5, (100_000, 2)).tolist()

@@ -13,6 +13,8 @@ from tests.geo_api.presence.shapes import (
     random_outline,
 )
 
+pytestmark = pytest.mark.slow
+
 COVERS = """
 SELECT ST_Covers(ST_GeomFromWKB($1, 4326), ST_SetSRID(ST_MakePoint(x, y), 4326))
 FROM unnest($2::float8[], $3::float8[]) WITH ORDINALITY AS point (x, y, n) ORDER BY n

@@ -200,6 +200,7 @@ async def test_the_same_merge_request_again_gets_the_same_answer(
     assert other_body.json()["type"] == "/problems/key_reused"
 
 
+@pytest.mark.slow
 async def test_a_person_grows_by_at_most_twenty_merges(
     member: httpx.AsyncClient, server: dict[str, str], known: Known
 ) -> None:
@@ -211,6 +212,7 @@ async def test_a_person_grows_by_at_most_twenty_merges(
     assert answers[-1].json()["reason"] == "too_many_merges"
 
 
+@pytest.mark.slow
 async def test_concurrent_merges_and_undos_leave_the_cache_equal_to_the_ledger(
     member: httpx.AsyncClient,
     server: dict[str, str],

@@ -261,6 +261,7 @@ async def test_the_page_to_join_speaks_the_visitors_language(member: httpx.Async
     assert "https://" not in english.text
 
 
+@pytest.mark.slow
 async def test_a_sign_up_by_invitation_counts_against_its_subjects_rate(
     member: httpx.AsyncClient, invite: Invite
 ) -> None:

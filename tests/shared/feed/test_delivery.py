@@ -98,6 +98,7 @@ async def test_a_batch_not_acceptable_is_split_down_to_the_one_bad_event(
     assert await each_once(database, [e for e in events if e.event_id not in bad])
 
 
+@pytest.mark.slow
 async def test_an_event_that_breaks_the_peer_does_not_hold_up_the_others(
     database: Database, deliverers: Deliverers, behaviour: Behaviour
 ) -> None:
@@ -199,6 +200,7 @@ async def test_an_erasure_overtakes_a_backlog(
     assert len(behaviour.heard) < 12_000
 
 
+@pytest.mark.slow
 async def test_a_peer_that_is_down_is_asked_once_per_back_off(
     database: Database, deliverers: Deliverers, peer: httpx.AsyncBaseTransport
 ) -> None:

@@ -21,6 +21,8 @@ from tests.shared.feed.deliverer import GEO_FEED
 from tests.shared.feed.receiver import Behaviour
 from tests.shared.feed.waiting import applied, drained, each_once, tell, until, waiting
 
+pytestmark = pytest.mark.slow
+
 LEASE_S = 2.0
 
 Process = asyncio.subprocess.Process

@@ -5,7 +5,8 @@ of role and endpoint off an app, and fails for an endpoint that says neither.
 """
 
 import asyncio
-from collections.abc import Container, Iterable
+from collections.abc import AsyncIterator, Container, Iterable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,6 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
 from sqlalchemy import Column, DateTime, MetaData, Table, Text, delete, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.auth import Principal, Role, TokenVerifier
@@ -157,8 +157,23 @@ class Revocations(Container[str]):
     async def run(self, database: Database, *, every_s: float = REVOCATIONS_POLL_S) -> None:
         """Refresh for ever; while the database is away, what was known stays in force."""
         while True:
-            try:
-                await self.refresh(database)
-            except (DBAPIError, OSError) as error:
-                _log.warning("revocations_not_read", error=type(error).__name__)
             await asyncio.sleep(every_s)
+            await self._try_to_refresh(database)
+
+    @asynccontextmanager
+    async def followed(self, database: Database) -> AsyncIterator[None]:
+        """Read before anything is answered, if the database is there, and again until the end."""
+        await self._try_to_refresh(database)
+        task = asyncio.create_task(self.run(database))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _try_to_refresh(self, database: Database) -> None:
+        try:
+            await self.refresh(database)
+        except Exception as error:  # noqa: BLE001 - no trouble may end the reading for good
+            _log.warning("revocations_not_read", error=type(error).__name__)

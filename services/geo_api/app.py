@@ -1,10 +1,9 @@
 """The composition root of geo_api: the one place that knows every part and wires them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -96,7 +95,7 @@ async def _connect(app: FastAPI, stack: AsyncExitStack) -> None:
     stack.push_async_callback(state.database.close)
     revocations = Revocations(REVOKED_TOKENS)
     state.verifier = TokenVerifier(state.keys.public, revocations)
-    await stack.enter_async_context(_running(revocations.run(state.database)))
+    await stack.enter_async_context(revocations.followed(state.database))
     state.readiness["database"] = lambda: _database_answers(state.database)
 
 
@@ -150,18 +149,6 @@ async def _database_answers(database: Database) -> str | None:
     async with database.begin() as connection:
         await connection.execute(text("SELECT 1"))
     return None
-
-
-@asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Let ``work`` run beside the requests until the lifespan ends."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def _freshness(live: LiveFences | LiveOffers) -> Check:

@@ -81,7 +81,7 @@ async def _connect(app: FastAPI, stack: AsyncExitStack) -> None:
     await require_same_installation(state.database, settings.keys_dir)
     revocations = Revocations(REVOKED_TOKENS)
     state.verifier = TokenVerifier(state.keys.public, revocations)
-    await stack.enter_async_context(_running(revocations.run(state.database)))
+    await stack.enter_async_context(revocations.followed(state.database))
     await stack.enter_async_context(_running(sweep(state.database, state.clock)))
 
 

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import sqlalchemy.exc
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import select, text
 
@@ -236,6 +237,36 @@ async def test_an_outage_of_the_database_leaves_revoked_tokens_revoked(
 
     assert not task.done()
     assert "bad" in revocations
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_revoked_tokens_are_known_before_anything_is_answered(database: Database) -> None:
+    await take_back(database, "bad", expires_in=timedelta(hours=1))
+
+    revocations = Revocations(TABLE)
+    async with revocations.followed(database):
+        assert "bad" in revocations
+
+
+async def test_no_trouble_ends_the_reading_of_revoked_tokens(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool without a free connection raises an error that is none of the database's."""
+    revocations = Revocations(TABLE)
+    tries = 0
+
+    async def refresh(_database: Database) -> None:
+        nonlocal tries
+        tries += 1
+        raise sqlalchemy.exc.TimeoutError
+
+    monkeypatch.setattr(Revocations, "refresh", lambda _self, given: refresh(given))
+    task = asyncio.create_task(revocations.run(database, every_s=0.001))
+    while tries < 3:
+        await asyncio.sleep(0.001)
+    assert not task.done()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

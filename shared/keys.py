@@ -26,6 +26,9 @@ from joserfc.jwk import KeySet, OKPKey
 from shared.sealing import OpeningKey, SealingKey, StorageKey
 
 PARTIES = ("operator", "geo", "member")
+IRREPLACEABLE = ("geo/storage.key", "member/storage.key", "member/sealing.key")
+"""Under a new one of these what was written before cannot be read. The identity key is another
+such, but every party has a copy; signing keys can be made anew."""
 _KEY_BYTES = 32
 
 
@@ -63,6 +66,13 @@ def create_installation_keys(directory: Path) -> None:
             key = OKPKey.generate_key("Ed25519", {"kid": f"{party}-{secrets.token_hex(4)}"})
             _write(path, json.dumps(key.as_dict(private=True)))
     _publish(directory)
+
+
+def missing_keys(directory: Path) -> list[str]:
+    """Those below ``directory`` that no new key can stand in for."""
+    missing = [name for name in IRREPLACEABLE if not (directory / name).exists()]
+    copies = [directory / party / "identity.key" for party in PARTIES]
+    return missing if any(path.exists() for path in copies) else ["*/identity.key", *missing]
 
 
 def identity_fingerprint(directory: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.home import PROJECT, Home, Secrets
 from cli.installation import Installation, locked, prepare, require_space
-from cli.keys import create_keys
+from cli.keys import create_keys, require_keys
 from cli.output import CommandFailed, Output
 from cli.parts import Part, environment_of
 
@@ -36,6 +36,8 @@ def run(_arguments: argparse.Namespace, output: Output) -> int:
 
 def _bring_up(installation: Installation, output: Output) -> list[str]:
     """Start what is down, in order; gives back what had to be started."""
+    if installation.cluster is not None and installation.cluster.exists:
+        require_keys(installation.home.keys)
     create_keys(installation.home.keys)
     started = []
     if installation.cluster is not None and installation.cluster.process is None:

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from cli import processes
 from cli.home import PROJECT, Home
 from cli.installation import load
+from shared.keys import IRREPLACEABLE
 from tests.clusters import open_folder
 
 pytestmark = pytest.mark.slow
@@ -152,7 +154,8 @@ def test_a_taken_port_names_the_program_and_the_way_out() -> None:
         assert f"(process {os.getpid()})" in refused.stderr
         assert "SOLOMO_GEO_PORT=" in refused.stderr
         assert "Traceback" not in refused.stderr
-        assert not [path for path in (folder / "home").rglob("*") if path.is_file()]
+        made = (path.name for path in (folder / "home").rglob("*") if path.is_file())
+        assert set(made) == {"lock"}
 
 
 def test_a_taken_port_leaves_alone_what_runs(solomo: Solomo) -> None:
@@ -198,11 +201,42 @@ def test_a_lost_identity_key_stops_the_start(solomo: Solomo) -> None:
     try:
         refused = solomo("up")
         assert refused.returncode == 1
-        assert "identity key is not the one" in refused.stderr
+        assert "*/identity.key" in refused.stderr
+        assert "Restore the keys" in refused.stderr
+        assert not any(path.exists() for path in paths)
     finally:
         for path in paths:
             path.write_text(kept)
     assert solomo("up").returncode == 0
+
+
+@pytest.mark.parametrize("name", IRREPLACEABLE)
+def test_no_new_key_takes_the_place_of_a_lost_one(solomo: Solomo, name: str) -> None:
+    path = solomo.home.keys / name
+    kept = path.read_text()
+    path.unlink()
+    try:
+        refused = solomo("up")
+        assert refused.returncode == 1
+        assert name in refused.stderr
+        assert not path.exists()
+    finally:
+        path.write_text(kept)
+
+
+def test_a_new_operator_s_key_takes_back_every_token_it_signed(solomo: Solomo) -> None:
+    before = solomo("token", "server").stdout.strip()
+    (solomo.home.keys / "operator" / "signing.jwk.json").unlink()
+    assert solomo("down").returncode == 0
+    assert solomo("up").returncode == 0
+    after = solomo("token", "server").stdout.strip()
+    assert [_status(solomo, token) for token in (before, after)] == [401, 200]
+
+
+def _status(solomo: Solomo, token: str) -> int:
+    url = f"{solomo.home.settings().geo_url}/v1/stores"
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.get(url, headers=headers, trust_env=False).status_code
 
 
 def test_logs_show_each_part(solomo: Solomo) -> None:

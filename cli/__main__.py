@@ -26,7 +26,7 @@ COMMANDS = {
     "down": Command("cli.commands.down", "stop everything; the data stays"),
     "status": Command("cli.commands.status", "what runs, where, and how far the feeds are behind"),
     "logs": Command("cli.commands.logs", "show or follow what the parts write"),
-    "token": Command("cli.commands.token", "print a bearer token for this installation"),
+    "token": Command("cli.commands.token", "print a bearer token, or take one back"),
     "import": Command("cli.commands.import_stores", "import stores from GeoJSON or CSV"),
     "replay": Command("cli.commands.replay", "send the check-ins of a file"),
     "demo": Command("cli.commands.demo", "walk seeded visitors about a small city"),

@@ -60,6 +60,8 @@ def _database(installation: Installation) -> dict[str, Any]:
                 "process": None, "detail": "a server of its own; not watched here"}  # fmt: skip
     process = cluster.process
     detail = f"PostgreSQL {cluster.major or '?'} in {cluster.directory}"
+    if process is None:
+        detail += "; start it: ./solomo up"
     return {"part": "postgres", "state": "ready" if process else "down",
             "address": installation.database.place, "process": process,
             "detail": detail}  # fmt: skip

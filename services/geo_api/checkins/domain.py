@@ -15,6 +15,7 @@ from services.geo_api.presence.matching import (
     locate,
 )
 from services.geo_api.subjects.domain import Vouch
+from shared.errors import Malformed
 from shared.identity import Identity
 from shared.lonlat import LonLat
 
@@ -46,7 +47,8 @@ class CheckIn:
 
     ``received_latitude``, ``received_longitude`` are the pair as it came, in ``datum``.
     ``identity`` is present where the caller named the subject; ``source`` is the caller's role.
-    ``request_hash`` tells a repeat from another check-in under the same id.
+    ``request_hash`` tells a repeat from another check-in under the same id. ``overdue`` is why it
+    cannot be taken any more, unless it was taken before: time alone makes no repeat malformed.
     """
 
     check_in_id: UUID
@@ -64,6 +66,7 @@ class CheckIn:
     vouch: Vouch | None
     source: str
     request_hash: bytes
+    overdue: Malformed | None = None
 
     @property
     def key(self) -> tuple[UUID, UUID]:

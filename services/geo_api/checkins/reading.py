@@ -34,6 +34,8 @@ class Reader:
         identity, subject = self._subject(wire.subject)
         check_position(wire.latitude, wire.longitude)
         self._check_time(wire.occurred_at)
+        vouch = self._vouch(wire, subject)
+        unreadable = vouch if isinstance(vouch, Malformed) else None
         return CheckIn(
             check_in_id=wire.id,
             subject_id=subject,
@@ -47,9 +49,10 @@ class Reader:
             occurred_at=wire.occurred_at,
             received_at=self.received_at,
             signals=wire.signals.model_dump(exclude_defaults=True),
-            vouch=self._vouch(wire, subject),
+            vouch=None if isinstance(vouch, Malformed) else vouch,
             source=self.principal.role.value,
             request_hash=self._hash(wire),
+            overdue=unreadable or self._too_far_back(wire.occurred_at),
         )
 
     def _hash(self, wire: CheckInIn) -> bytes:
@@ -74,12 +77,16 @@ class Reader:
             minutes = int(MAX_AHEAD.total_seconds() // 60)
             detail = f"lies more than {minutes} minutes ahead of our clock: set the device's clock"
             raise Malformed(FieldFault("/occurred_at", detail))
-        if self.principal.role is Role.MEMBER and self.received_at - occurred_at > MEMBER_BACK:
-            hours = int(MEMBER_BACK.total_seconds() // 3600)
-            detail = f"lies more than {hours} hours back; only a server key may report so late"
-            raise Malformed(FieldFault("/occurred_at", detail))
 
-    def _vouch(self, wire: CheckInIn, subject: UUID) -> Vouch | None:
+    def _too_far_back(self, occurred_at: datetime) -> Malformed | None:
+        if self.principal.role is not Role.MEMBER or self.received_at - occurred_at <= MEMBER_BACK:
+            return None
+        hours = int(MEMBER_BACK.total_seconds() // 3600)
+        detail = f"lies more than {hours} hours back; only a server key may report so late"
+        return Malformed(FieldFault("/occurred_at", detail))
+
+    def _vouch(self, wire: CheckInIn, subject: UUID) -> Vouch | Malformed | None:
+        """Malformed is given back, not raised, for a receipt that may have been in date once."""
         if wire.consent is not None and self.principal.role is Role.MEMBER:
             detail = "only a server key vouches; send the consent_receipt of POST /v1/consents"
             raise Malformed(FieldFault("/consent", detail))
@@ -89,13 +96,13 @@ class Reader:
             return None
         return Vouch(wire.consent.purpose, wire.consent.version, wire.consent.given_at)
 
-    def _receipt(self, token: str, subject: UUID) -> Vouch:
+    def _receipt(self, token: str, subject: UUID) -> Vouch | Malformed:
         try:
             claims = read_signed(token, self.keys.public)
             receipt = ConsentReceipt.model_validate(claims)
         except (Unauthenticated, ValidationError):
             detail = "is not a consent receipt in date; ask for a new one at POST /v1/consents"
-            raise Malformed(FieldFault("/consent_receipt", detail)) from None
+            return Malformed(FieldFault("/consent_receipt", detail))
         if claims["iss"] != "member" or receipt.sub != subject:
             detail = "was given out for somebody else"
             raise Malformed(FieldFault("/consent_receipt", detail))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -20,6 +21,9 @@ from services.geo_api.checkins.maintenance import Maintenance
 from services.geo_api.checkins.service.exact import exact_context
 from services.geo_api.metadata import FEED
 from services.geo_api.settings import GeoSettings
+from shared.auth import mint
+from shared.contracts.events import ConsentReceipt, Purpose
+from shared.keys import load_signing_key
 from shared.sealing import StorageKey
 from tests.conftest import DatabaseUrls, Switchboard, Tokens
 from tests.geo_api.checkins.audience import MemberVoice, consent, facts
@@ -91,8 +95,7 @@ async def run(maintenance: Maintenance, job: str) -> int:
 
 
 def sent_at(moment: datetime, **changes: Any) -> dict[str, Any]:
-    given = {"purpose": "visit_history", "version": "1", "given_at": "2026-11-20T09:00:00Z"}
-    return body(occurred_at=moment.isoformat(), consent=given, **changes)
+    return body(occurred_at=moment.isoformat(), **changes)
 
 
 async def state_of(geo: httpx.AsyncClient, headers: dict[str, str], state: str) -> list[Any]:
@@ -353,3 +356,34 @@ async def test_long_after_a_repeat_under_a_recorded_consent_is_still_a_repeat(
     clock.now = START + timedelta(days=30)
     await run(maintenance, "retention")
     assert (await geo.post(PATH, json=sent, headers=server)).status_code == 200
+
+
+async def test_a_members_repeat_is_answered_though_it_would_be_too_late_by_now(
+    geo: httpx.AsyncClient,
+    geo_app: FastAPI,
+    server: dict[str, str],
+    tokens: Tokens,
+    installation_keys: Path,
+    clock: Moved,
+) -> None:
+    """Neither the 72 hours nor the end of a consent receipt turn a repeat into bad input."""
+    who = uuid4()
+    headers = tokens("member", subject_id=who)
+    claims = ConsentReceipt(sub=who, purpose=Purpose.VISIT_HISTORY, version="1", given_at=START)
+    signing = load_signing_key(installation_keys / "member")
+    brief = mint(signing, claims.model_dump(mode="json"), -29)  # the skew allowed is 30 s
+    sent = sent_at(START, consent_receipt=brief)
+    del sent["subject"], sent["consent"]
+    first = await geo.post(PATH, json=sent, headers=headers)
+    assert first.status_code == 201, first.text
+    clock.now = START + timedelta(hours=72, seconds=1)
+    await asyncio.sleep(2)
+    repeat = await geo.post(PATH, json=sent, headers=headers)
+    assert (repeat.status_code, repeat.content) == (200, first.content)
+    for pointer, changes in (("/occurred_at", {"consent_receipt": None}), ("/consent_receipt", {})):
+        another = {**sent, "id": str(uuid4()), **changes}
+        refused = await geo.post(PATH, json=another, headers=headers)
+        batch = await geo.post(f"{PATH}/batch", json=[another], headers=headers)
+        for problem in (refused.json(), batch.json()):
+            assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
+        assert refused.status_code == 422

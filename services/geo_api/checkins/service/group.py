@@ -33,9 +33,10 @@ from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects import service as locking
 from services.geo_api.subjects.domain import NotRecorded, SubjectState, falls_under_erasure
 from shared.contracts.events import Lifecycle
+from shared.errors import Malformed, Refusal
 from shared.idempotency import KeyReused
 
-Results = dict[Key, Answer | KeyReused]
+Results = dict[Key, Answer | Refusal]
 
 _FORGOTTEN = b""
 """Stands for the hash of a request whose answer was reduced: any body is taken for a repeat."""
@@ -53,7 +54,7 @@ class Group:
     async def decide(self, connection: AsyncConnection) -> Results:
         """Decide all; nothing counts before the caller's commit."""
         known = await subjects.read(connection, [subject for subject, _ in self.check_ins])
-        refused = self._without_consent({state.subject_id: state for state in known})
+        refused = self._refuse({state.subject_id: state for state in known})
         if refused:
             await self._answer_refused(connection, refused, known)
         candidates = {key: c for key, c in self.check_ins.items() if key not in refused}
@@ -62,10 +63,10 @@ class Group:
             await self._decide_won(connection, won, known)
         return self.results
 
-    def _without_consent(self, known: Mapping[UUID, SubjectState]) -> dict[Key, NotRecorded]:
+    def _refuse(self, known: Mapping[UUID, SubjectState]) -> dict[Key, NotRecorded | Malformed]:
         """Those that plainly may not be kept, and why: nothing is written for them."""
         reasons = {
-            key: without_consent(check_in, known.get(check_in.subject_id))
+            key: check_in.overdue or without_consent(check_in, known.get(check_in.subject_id))
             for key, check_in in self.check_ins.items()
         }
         return {key: reason for key, reason in reasons.items() if reason is not None}
@@ -73,7 +74,7 @@ class Group:
     async def _answer_refused(
         self,
         connection: AsyncConnection,
-        refused: Mapping[Key, NotRecorded],
+        refused: Mapping[Key, NotRecorded | Malformed],
         known: Sequence[SubjectState],
     ) -> None:
         """Repeats get their answer even if a new check-in would be refused by now.
@@ -85,13 +86,17 @@ class Group:
         unknown = {subject for subject, _ in refused} - states.keys()
         erased = await locking.erasures(connection, self.tools.keys.identity, unknown)
         for key, reason in refused.items():
+            if key in self.results:
+                continue
+            if isinstance(reason, Malformed):
+                self.results[key] = reason
+                continue
             check_in = self.check_ins[key]
             buried = falls_under_erasure(
                 erased.get(check_in.subject_id), check_in.occurred_at, check_in.vouch
             )
-            if key not in self.results:
-                why = NotRecorded.ERASED if buried else reason
-                self._forget(check_in, why, states.get(check_in.subject_id))
+            why = NotRecorded.ERASED if buried else reason
+            self._forget(check_in, why, states.get(check_in.subject_id))
 
     def _repeat(self, receipts: Mapping[Key, Receipt]) -> None:
         """Answer what was decided before as it was answered then."""
@@ -199,7 +204,7 @@ async def decide(
     tools: Tools,
     check_ins: Sequence[CheckIn],
     verdict_of: Callable[[Sequence[CheckIn]], list[Verdict]],
-) -> list[Answer | KeyReused]:
+) -> list[Answer | Refusal]:
     """Decide ``check_ins`` in the transaction of ``connection``; an answer each, in order.
 
     The same (subject, id) may stand in the group several times: it is decided once.
@@ -207,11 +212,11 @@ async def decide(
     first = distinct(check_ins)
     verdicts = dict(zip(first, verdict_of([*first.values()]), strict=True))
     results = await Group(tools, first, verdicts).decide(connection)
-    given: list[Answer | KeyReused] = []
+    given: list[Answer | Refusal] = []
     for check_in in check_ins:
         original = first[check_in.key]
         result = results[check_in.key]
-        if check_in is original or isinstance(result, KeyReused):
+        if check_in is original or isinstance(result, Refusal):
             given.append(result)
         elif check_in.request_hash != original.request_hash:
             given.append(key_reused(check_in))

@@ -12,6 +12,7 @@ from shared.ids import event_id
 from shared.keys import load_geo_keys
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+CONSENT = {"purpose": "visit_history", "version": "1", "given_at": "2026-11-20T08:00:00Z"}
 
 
 def at(minutes: float) -> datetime:
@@ -51,7 +52,13 @@ def check_in(
 ) -> dict[str, Any]:
     key = str(uuid4())
     stores = [] if store_id is None else [store_id]
-    data = {"check_in_id": key, "kind": "manual", "store_ids": stores, **more}
+    data = {
+        "check_in_id": key,
+        "kind": "manual",
+        "store_ids": stores,
+        "consent": CONSENT,
+        **more,
+    }
     return event("check_in", subject, key, time=time, store_id=store_id, data=data)
 
 

@@ -39,7 +39,15 @@ _EXAMPLE = {
             "store_id": "dunkin-1",
             "revision": 1,
             "retracted": False,
-            "data": {"check_in_id": "0198f1c2-7a3b-7c44-9d55-66f7a8b9c0d1", "kind": "manual"},
+            "data": {
+                "check_in_id": "0198f1c2-7a3b-7c44-9d55-66f7a8b9c0d1",
+                "kind": "manual",
+                "consent": {
+                    "purpose": "visit_history",
+                    "version": "2026-11",
+                    "given_at": "2026-11-20T09:00:00Z",
+                },
+            },
         }
     ]
 }

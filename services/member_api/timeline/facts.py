@@ -11,7 +11,7 @@ from asyncpg.pgproto import pgproto
 from cryptography.exceptions import InvalidTag
 
 from services.member_api.people.service import SealedIdentity, open_box
-from shared.contracts.events import NOT_IN_TIMELINE, SCHEMA_VERSION, EventType
+from shared.contracts.events import NOT_IN_TIMELINE, SCHEMA_VERSION, EventType, Purpose
 from shared.identity import subject_id
 from shared.keys import MemberKeys
 
@@ -65,9 +65,7 @@ def read_event(raw: Any, keys: MemberKeys) -> Fact:
     """
     if not isinstance(raw, dict):
         raise UnreadableEvent("not_an_object")
-    kind = raw.get("type")
-    if kind not in _KNOWN:
-        raise UnreadableEvent("not_for_this_service" if kind in _OUR_OWN else "unknown_type")
+    kind = _kind(raw.get("type"))
     if raw.get("specversion") != "1.0" or raw.get("schemaversion") != SCHEMA_VERSION:
         raise UnreadableEvent("unknown_schema_version")
     subject = raw.get("subject")
@@ -119,6 +117,13 @@ def _uuid(value: Any, reason: str) -> UUID:
         raise UnreadableEvent(reason) from None
 
 
+def _kind(value: Any) -> str:
+    if isinstance(value, str) and value in _KNOWN:
+        return value
+    is_ours = isinstance(value, str) and value in _OUR_OWN
+    raise UnreadableEvent("not_for_this_service" if is_ours else "unknown_type")
+
+
 def _store(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
@@ -142,6 +147,19 @@ def _observed(subject: Any, data: Mapping[str, Any], keys: MemberKeys) -> Sealed
     if found != _uuid(subject, "bad_subject"):
         raise UnreadableEvent("identity_of_another_subject")
     return SealedIdentity(found, identity.namespace.value, identity.issuer, box)
+
+
+def _check_check_in(fact: Fact) -> None:
+    """No whereabouts are kept without the consent they were taken under: the sender is at fault."""
+    if fact.retracted:
+        return
+    consent = fact.data.get("consent")
+    if not isinstance(consent, dict) or consent.get("purpose") != Purpose.VISIT_HISTORY.value:
+        raise UnreadableEvent("missing_consent")
+    version = consent.get("version")
+    if not isinstance(version, str) or not version:
+        raise UnreadableEvent("missing_consent")
+    moment(consent.get("given_at"), "missing_consent")
 
 
 def _check_visit(fact: Fact) -> None:
@@ -179,6 +197,7 @@ def _check_store(fact: Fact) -> None:
 
 
 _CHECKS: Mapping[str, Callable[[Fact], None]] = {
+    EventType.CHECK_IN.value: _check_check_in,
     EventType.VISIT_ENTERED.value: _check_visit,
     EventType.VISIT_EXITED.value: _check_closing,
     EventType.VISIT_EXPIRED.value: _check_closing,

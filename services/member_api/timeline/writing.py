@@ -10,6 +10,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.member_api.timeline.facts import Fact, moment, uuid_of
+from shared.contracts.events import EventType
 
 _REMOVE_ITEMS = text("""
     DELETE FROM member.timeline_items AS t
@@ -213,7 +214,7 @@ def _span(fact: Fact) -> tuple[datetime | None, datetime | None]:
     """(entered_at, left_at) as a closing fact tells them, or the time of an opening one."""
     if fact.retracted:
         return None, None
-    if "left_at" not in fact.data:
+    if fact.type == EventType.VISIT_ENTERED:
         return fact.at, None
     entered_at = moment(fact.data["entered_at"], "bad_entered_at")
     return entered_at, moment(fact.data["left_at"], "bad_left_at")

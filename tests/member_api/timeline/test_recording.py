@@ -15,6 +15,7 @@ from shared.identity import Identity, Namespace
 from shared.ids import birth_person_id
 from tests.member_api.conftest import Known, Tell
 from tests.member_api.events import (
+    CONSENT,
     app_user,
     at,
     check_in,
@@ -183,6 +184,20 @@ BAD = {
     "not_storable_22P05": check_in(uuid4(), note="\0"),
 }  # fmt: skip
 
+FAULTY = {
+    "type is no text": (check_in(uuid4()) | {"type": []}, "unknown_type"),
+    "no consent": (check_in(uuid4(), consent=None), "missing_consent"),
+    "consent to something else": (
+        check_in(uuid4(), consent=CONSENT | {"purpose": "marketing_push"}), "missing_consent",
+    ),
+    "consent to no version": (
+        check_in(uuid4(), consent=CONSENT | {"version": ""}), "missing_consent",
+    ),
+    "consent at no time": (
+        check_in(uuid4(), consent=CONSENT | {"given_at": None}), "missing_consent",
+    ),
+}  # fmt: skip
+
 
 async def test_a_bad_event_is_refused_alone_and_says_why(
     member: httpx.AsyncClient, server: dict[str, str], tell: Tell
@@ -194,6 +209,29 @@ async def test_a_bad_event_is_refused_alone_and_says_why(
     assert [one["reason"] for one in results[::2]] == list(BAD)
     assert {one["status"] for one in results[::2]} == {"refused"}
     assert {one["status"] for one in results[1::2]} == {"applied"}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+async def test_a_faulty_event_does_not_break_its_reader(tell: Tell, fault: str) -> None:
+    told, reason = FAULTY[fault]
+
+    bad, good = await tell(told, check_in(uuid4()), refused=True)
+
+    assert (bad["status"], bad["reason"]) == ("refused", reason)
+    assert good["status"] == "applied"
+
+
+async def test_an_entry_that_speaks_of_leaving_is_still_an_entry(
+    member: httpx.AsyncClient, server: dict[str, str], tell: Tell
+) -> None:
+    subject, entered = uuid4(), visit("visit_entered", uuid4(), uuid4(), at(0))
+    told = event(
+        "visit_entered", subject, "1", store_id="s1", data=entered["data"] | {"left_at": None}
+    )
+
+    await tell(told)
+
+    assert (await person(member, server, subject))["traits"]["visits"] == 1
 
 
 async def test_an_observed_identity_is_found_by_its_value(

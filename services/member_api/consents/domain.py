@@ -13,7 +13,8 @@ from shared.errors import Conflict, NotFound
 class Statement:
     """One thing a subject said about one purpose, ``at`` a time. Statements are never changed.
 
-    ``confirms_person`` is a grant that speaks for the whole person.
+    ``confirms`` names the subjects that a grant speaks for beside its own: those that were one
+    person with it when it was given. Who joins later is not among them.
     """
 
     subject_id: UUID
@@ -22,7 +23,12 @@ class Statement:
     state: ConsentState
     version: str
     at: datetime
-    confirms_person: bool = False
+    confirms: frozenset[UUID] | None = None
+
+    @property
+    def confirms_person(self) -> bool:
+        """Whether this grant speaks for the whole person, as far as it was known then."""
+        return self.confirms is not None
 
     @property
     def order(self) -> tuple[datetime, bool, UUID]:
@@ -48,9 +54,9 @@ def in_force(statements: Sequence[Statement], subject_id: UUID) -> dict[Purpose,
     """What holds for a subject, given all that the subjects of its person said.
 
     A subject's last word on a purpose is its own. A denial or withdrawal binds the whole person,
-    until the person confirms at a later time; the next refusal by anybody spends that again. A
-    grant serves its own subject alone, unless it confirms for the person. Where nobody said anything there is nothing: absence is
-    neither a grant nor a denial.
+    until a later grant confirms for its subject; the next refusal by anybody spends that again.
+    A grant serves its own subject alone, and those it confirms for. So no merge widens anything.
+    Where nobody said anything there is nothing: absence is neither a grant nor a denial.
     """
     purposes = {statement.purpose for statement in statements}
     found = {
@@ -63,18 +69,24 @@ def in_force(statements: Sequence[Statement], subject_id: UUID) -> dict[Purpose,
 def _holds(statements: Sequence[Statement], subject_id: UUID) -> Statement | None:
     """What holds for one purpose, that of all ``statements``."""
     last = _last_words(statements)
-    confirmation = _confirmation(statements)
-    refusals = [s for s in last.values() if s.state is not ConsentState.GRANTED]
-    if refusals and confirmation is None:
+    refusals = [
+        said
+        for subject, said in last.items()
+        if said.state is not ConsentState.GRANTED and _confirmation(statements, subject) is None
+    ]
+    if refusals:
         return _latest(refusals)
-    own = last.get(subject_id)
-    granted = [s for s in (own, confirmation) if s is not None and s.state is ConsentState.GRANTED]
-    return _latest(granted)
+    both = last.get(subject_id), _confirmation(statements, subject_id)
+    return _latest(s for s in both if s is not None and s.state is ConsentState.GRANTED)
 
 
-def _confirmation(statements: Sequence[Statement]) -> Statement | None:
-    """The grant that speaks for the person, unless somebody of the person refused after it."""
-    confirmation = _latest(s for s in statements if s.confirms_person)
+def _confirmation(statements: Sequence[Statement], subject_id: UUID) -> Statement | None:
+    """The grant that confirms for a subject, unless somebody of the person refused after it."""
+    confirmation = _latest(
+        s
+        for s in statements
+        if s.confirms is not None and subject_id in {s.subject_id, *s.confirms}
+    )
     refusal = _latest(s for s in statements if s.state is not ConsentState.GRANTED)
     if confirmation is None or (refusal is not None and refusal.order > confirmation.order):
         return None

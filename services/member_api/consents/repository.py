@@ -21,7 +21,7 @@ _ADD = text(f"""
 """)
 
 _STATEMENTS = text("""
-    SELECT subject_id, consent_id, purpose, state, version, at, confirms_person
+    SELECT subject_id, consent_id, purpose, state, version, at, confirms_person, recorded_at
     FROM member.consents
     WHERE subject_id = ANY(CAST(:subjects AS uuid[]))
         AND (CAST(:known_at AS timestamptz) IS NULL
@@ -86,10 +86,14 @@ async def add(connection: AsyncConnection, record: Record) -> None:
 
 async def statements(
     connection: AsyncConnection, subjects: Iterable[UUID], *, known_at: datetime | None = None
-) -> list[Statement]:
-    """All that subjects said; with ``known_at``, what was said and written down by then."""
+) -> list[tuple[Statement, datetime]]:
+    """All that subjects said, and when it was written down; with ``known_at``, up to then.
+
+    Whom a confirmation speaks for is the ledger's to say, and left empty here.
+    """
     values = {"subjects": list(subjects), "known_at": known_at}
-    return [_statement(row) for row in (await connection.execute(_STATEMENTS, values)).mappings()]
+    rows = (await connection.execute(_STATEMENTS, values)).mappings()
+    return [(_statement(row), row["recorded_at"]) for row in rows]
 
 
 async def history(
@@ -135,7 +139,7 @@ def _statement(row: RowMapping) -> Statement:
         ConsentState(row["state"]),
         row["version"],
         row["at"],
-        row["confirms_person"],
+        frozenset() if row["confirms_person"] else None,
     )
 
 

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from services.member_api.people.schemas import IdentityIn
 from shared.contracts.events import ConsentState, Purpose
@@ -18,7 +19,8 @@ class ConsentTermsIn(WireModel):
     """What somebody says about one purpose. One purpose a consent: nothing is bundled.
 
     ``version`` names the text that was shown, ``given_at`` when the person answered (now, if
-    left out). ``confirms_person`` marks a grant that speaks for all subjects of the person.
+    left out). ``confirms_person`` marks a grant that speaks for all subjects of the person
+    as it is then; who joins it later is not among them.
     """
 
     purpose: Purpose
@@ -29,6 +31,13 @@ class ConsentTermsIn(WireModel):
     channel: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     proof: Annotated[str, Field(min_length=1, max_length=MAX_PROOF)] | None = None
     confirms_person: bool = False
+
+    @field_validator("confirms_person")
+    @classmethod
+    def _only_a_grant_confirms(cls, value: bool, others: ValidationInfo) -> bool:
+        if value and others.data.get("state") is not ConsentState.GRANTED:
+            raise PydanticCustomError("only_grants_confirm", "is for grants only")
+        return value
 
 
 class ConsentIn(ConsentTermsIn):

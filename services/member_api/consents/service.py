@@ -1,7 +1,7 @@
 """Giving, refusing and withdrawing consent, and reading what holds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from services.member_api.consents.domain import (
     Statement,
     in_force,
 )
-from services.member_api.consents.repository import Record, forget, history, statements
+from services.member_api.consents.repository import Record, forget, history
 from services.member_api.people import service as people
 from services.member_api.people.announcing import Announcer, Happening
 from services.member_api.people.domain import Erased, is_erased
@@ -96,7 +96,9 @@ class Consents:
         return await self._write(connection, given, consent_id, now), True
 
     async def receipt(self, connection: AsyncConnection, statement: Statement) -> str | None:
-        """A signed receipt for a check-in to carry, if the grant holds for its subject."""
+        """A signed receipt for a check-in to carry, if a grant was said and one holds."""
+        if statement.state is not ConsentState.GRANTED:
+            return None
         siblings = await people.with_siblings(connection, [statement.subject_id])
         said = await statements(connection, siblings)
         holding = in_force(said, statement.subject_id).get(statement.purpose)
@@ -104,9 +106,9 @@ class Consents:
             return None
         claims = ConsentReceipt(
             sub=statement.subject_id,
-            purpose=statement.purpose,
-            version=statement.version,
-            given_at=statement.at,
+            purpose=holding.purpose,
+            version=holding.version,
+            given_at=holding.at,
         )
         return mint(self.keys.signing, claims.model_dump(mode="json"), RECEIPT_TTL_S)
 
@@ -115,7 +117,7 @@ class Consents:
     ) -> Record:
         statement = Statement(
             given.subject_id, uuid7(), given.purpose, given.state, given.version, given.at,
-            given.confirms_person,
+            frozenset() if given.confirms_person else None,
         )  # fmt: skip
         proof = None
         if given.proof is not None:
@@ -138,6 +140,20 @@ def proof_of(keys: MemberKeys, record: Record) -> str | None:
     return keys.storage.decrypt(record.proof, _proof_context(record.statement.consent_id)).decode()
 
 
+async def statements(
+    connection: AsyncConnection, subjects: Iterable[UUID], *, known_at: datetime | None = None
+) -> list[Statement]:
+    """All that subjects said; with ``known_at``, what was said and written down by then."""
+    found = await repository.statements(connection, subjects, known_at=known_at)
+    confirming = [(said, recorded_at) for said, recorded_at in found if said.confirms_person]
+    persons = await people.siblings_at(connection, [(s.subject_id, at) for s, at in confirming])
+    confirmed = {
+        said.consent_id: replace(said, confirms=frozenset(person))
+        for (said, _), person in zip(confirming, persons, strict=True)
+    }
+    return [confirmed.get(said.consent_id, said) for said, _ in found]
+
+
 async def held_at(
     connection: AsyncConnection, person_id: UUID, at: datetime | None
 ) -> list[tuple[UUID, Statement]]:
@@ -149,7 +165,7 @@ async def held_at(
     if at is None:
         subjects: Sequence[UUID] = sorted(await people.with_siblings(connection, [anchor]))
     else:
-        subjects = await people.siblings_at(connection, anchor, at)
+        (subjects,) = await people.siblings_at(connection, [(anchor, at)])
     said = await statements(connection, subjects, known_at=at)
     return [
         (subject, statement)

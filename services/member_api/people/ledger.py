@@ -32,17 +32,20 @@ _LIVE_EDGES = text("""
         OR subject_b = ANY(CAST(:subjects AS uuid[])))
 """)
 
-# Everybody who was one person with a subject at an instant, walked from edge to edge.
+# Everybody who was one person with each subject at an instant of its own, walked along the edges.
 _SIBLINGS_AT = text("""
-    WITH RECURSIVE person (subject_id) AS (
-        SELECT CAST(:subject AS uuid)
+    WITH RECURSIVE person (place, at, subject_id) AS (
+        SELECT place, at, id
+        FROM unnest(CAST(:subjects AS uuid[]), CAST(:times AS timestamptz[]))
+            WITH ORDINALITY AS asked (id, at, place)
         UNION
-        SELECT CASE WHEN m.subject_a = p.subject_id THEN m.subject_b ELSE m.subject_a END
+        SELECT p.place, p.at,
+            CASE WHEN m.subject_a = p.subject_id THEN m.subject_b ELSE m.subject_a END
         FROM person AS p
         JOIN member.merges AS m ON p.subject_id IN (m.subject_a, m.subject_b)
-        WHERE m.merged_at <= :at AND (m.undone_at IS NULL OR m.undone_at > :at)
+        WHERE m.merged_at <= p.at AND (m.undone_at IS NULL OR m.undone_at > p.at)
     )
-    SELECT subject_id FROM person ORDER BY subject_id
+    SELECT place, subject_id FROM person ORDER BY place, subject_id
 """)
 
 _ADD = text("""
@@ -145,10 +148,17 @@ async def live_edges(connection: AsyncConnection, subjects: Iterable[UUID]) -> l
     return [Edge(**row) for row in rows.mappings()]
 
 
-async def siblings_at(connection: AsyncConnection, subject: UUID, at: datetime) -> tuple[UUID, ...]:
-    """Who was one person with ``subject`` at an instant, itself included."""
-    rows = await connection.execute(_SIBLINGS_AT, {"subject": subject, "at": at})
-    return tuple(row.subject_id for row in rows)
+async def siblings_at(
+    connection: AsyncConnection, asked: Sequence[tuple[UUID, datetime]]
+) -> list[tuple[UUID, ...]]:
+    """Who was one person with each subject at its instant, itself included, in id order."""
+    if not asked:
+        return []
+    values = {"subjects": [who for who, _ in asked], "times": [at for _, at in asked]}
+    found: list[tuple[UUID, ...]] = [()] * len(asked)
+    for place, subject in await connection.execute(_SIBLINGS_AT, values):
+        found[place - 1] += (subject,)
+    return found
 
 
 async def add(connection: AsyncConnection, entry: MergeEntry) -> None:

@@ -167,6 +167,40 @@ async def test_a_grant_that_a_sibling_refused_gets_no_receipt(
     assert await in_force(member, server, other) == {"marketing_push": "granted"}
 
 
+async def test_a_refusal_gets_no_receipt_whatever_was_granted_later(
+    member: httpx.AsyncClient, server: dict[str, str]
+) -> None:
+    await give(member, server, subject=SUBJECT, given_at="2026-11-20T09:00:00Z")
+
+    denied = {"state": "denied", "given_at": "2026-11-19T09:00:00Z"}
+    response = await give(member, server, subject=SUBJECT, **denied)
+
+    assert (response.status_code, response.json()["receipt"]) == (201, None)
+
+
+async def test_a_confirmation_widens_nothing_for_who_is_merged_later(
+    member: httpx.AsyncClient, server: dict[str, str], known: Known
+) -> None:
+    one, other, silent = [await known(app_user(name)) for name in "123"]
+    await give(member, server, subject=SUBJECT | {"value": "2"}, state="denied")
+    await give(member, server, subject=SUBJECT, confirms_person=True)
+
+    merged = (await merge(member, server, one, silent)).json()
+    assert await in_force(member, server, one) == {"marketing_push": "granted"}
+    assert await in_force(member, server, silent) == {}
+
+    await merge(member, server, one, other)
+    for subject in (one, other, silent):
+        assert await in_force(member, server, subject) == {"marketing_push": "denied"}
+
+    await give(member, server, subject=SUBJECT, confirms_person=True)
+    for subject in (one, other, silent):
+        assert await in_force(member, server, subject) == {"marketing_push": "granted"}
+
+    await undo(member, server, merged["merge_id"])
+    assert await in_force(member, server, silent) == {}
+
+
 async def test_a_member_speaks_for_itself_only(member: httpx.AsyncClient, tokens: Tokens) -> None:
     subject = uuid4()
     own = tokens(Role.MEMBER, subject_id=subject)
@@ -204,6 +238,7 @@ async def test_the_same_consent_sent_again_is_written_once(
         ({"subject": SUBJECT | {"value": "anonymous"}}, "/subject/value"),
         ({"subject": {"namespace": "app_user", "value": "1"}}, "/subject/issuer"),
         ({"unknown": 1}, "/unknown"),
+        ({"state": "denied", "confirms_person": True}, "/confirms_person"),
     ],
 )
 async def test_a_malformed_consent_names_its_field_and_changes_nothing(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from hypothesis import given
@@ -18,11 +19,13 @@ GRANTED, DENIED, WITHDRAWN = ConsentState
 
 
 def said(
-    subject: UUID, state: ConsentState, minute: int, *, confirms: bool = False, number: int = 0
+    subject: UUID, state: ConsentState, minute: int, *, confirms: Any = False, number: int = 0
 ) -> Statement:
+    """``confirms`` names those that were the person at the time; True stands for both."""
+    confirmed = frozenset([A, B]) if confirms is True else confirms or None
     at = START + timedelta(minutes=minute)
     identifier = UUID(int=1000 + 10 * minute + number)
-    return Statement(subject, identifier, PUSH, state, "1", at, confirms)
+    return Statement(subject, identifier, PUSH, state, "1", at, confirmed)
 
 
 def holds(statements: Sequence[Statement], subject: UUID) -> ConsentState | None:
@@ -81,6 +84,15 @@ def test_a_confirmation_speaks_for_the_person_until_the_next_refusal() -> None:
     assert holds(history, B) is GRANTED
     assert holds([*history, said(B, WITHDRAWN, 2)], A) is WITHDRAWN
     assert holds([*history, said(B, WITHDRAWN, 2), said(B, GRANTED, 3)], B) is DENIED
+
+
+def test_a_confirmation_does_not_speak_for_who_joined_later() -> None:
+    alone = said(A, GRANTED, 1, confirms={A})
+
+    assert holds([alone], B) is None
+    assert holds([said(B, DENIED, 0), alone], B) is DENIED
+    assert holds([said(B, DENIED, 0), alone], A) is DENIED
+    assert holds([said(B, DENIED, 0), alone, said(A, GRANTED, 2, confirms=True)], B) is GRANTED
 
 
 def test_of_two_words_at_one_instant_the_refusal_counts() -> None:

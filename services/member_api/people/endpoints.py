@@ -69,7 +69,9 @@ async def merge_people(
         if one == other:
             raise AlreadyOnePerson("Both name the same person.")
         wish = MergeWish((one, other), body.evidence, caller.scope, context.clock())
-        entry = await service.merge(connection, wish, context.announcer, override=body.override)
+        entry = await service.merge(
+            connection, context.keys, wish, context.announcer, override=body.override
+        )
         return 201, await _out(connection, entry)
 
     return await answer_once(context, Asked(request, caller.scope, key, body), act)

@@ -1,7 +1,7 @@
 """Finding people, joining them and taking a join back."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from services.member_api.people.domain import (
     Objection,
     PersonNotFound,
     SubjectState,
+    is_erased,
     objection,
     person_of,
     siblings,
@@ -34,6 +35,7 @@ from services.member_api.people.repository import (
     touch,
     with_siblings,
 )
+from services.member_api.transactions import Contended
 from shared.identity import Identity, Namespace, subject_id
 from shared.ids import uuid7
 from shared.keys import MemberKeys
@@ -49,6 +51,7 @@ __all__ = [
     "identities_of",
     "join",
     "ledger_page",
+    "lock_living",
     "lock_people",
     "merge",
     "open_box",
@@ -78,6 +81,20 @@ def open_box(keys: MemberKeys, box: bytes) -> Identity:
     """Raises ``cryptography.exceptions.InvalidTag`` or ValueError for what is no such box."""
     namespace, issuer, value = json.loads(keys.opening.open(box))
     return Identity(Namespace(namespace), issuer, value)
+
+
+async def lock_living(
+    connection: AsyncConnection, keys: MemberKeys, subjects: Collection[UUID], now: datetime
+) -> dict[UUID, SubjectState]:
+    """Lock people as ``lock_people`` does, for something that happens to them ``now``.
+
+    Raises Contended if one was erased meanwhile, as it would lie before the erasure.
+    """
+    people = await lock_people(connection, subjects)
+    erased = await erasures(connection, keys.identity, people)
+    if any(is_erased(erased, subject, now) for subject in people):
+        raise Contended
+    return people
 
 
 async def find(connection: AsyncConnection, keys: MemberKeys, identity: Identity) -> UUID:
@@ -132,17 +149,25 @@ async def vouch_for(
 
 
 async def merge(
-    connection: AsyncConnection, wish: MergeWish, announcer: Announcer, *, override: bool = False
+    connection: AsyncConnection,
+    keys: MemberKeys,
+    wish: MergeWish,
+    announcer: Announcer,
+    *,
+    override: bool = False,
 ) -> MergeEntry:
     """Join the people of two known subjects.
 
-    Raises PersonNotFound, AlreadyOnePerson, or MergeRefused naming the rule that speaks against
-    it, unless ``override`` sets that aside.
+    Raises PersonNotFound, AlreadyOnePerson, MergeRefused naming the rule that speaks against
+    it, unless ``override`` sets that aside, or Contended.
     """
+    erased = await erasures(connection, keys.identity, wish.ends)
     known = await with_siblings(connection, wish.ends)
     if not set(wish.ends) <= known.keys():
         raise PersonNotFound(_UNKNOWN)
     people = await lock_people(connection, wish.ends)
+    if await erasures(connection, keys.identity, wish.ends) != erased:
+        raise Contended  # the lock has made anew whoever was erased while it waited
     if _are_one(people, wish):
         raise AlreadyOnePerson("Both are the same person already; nothing was changed.")
     against = await _objection(connection, people)
@@ -180,7 +205,10 @@ async def undo(
     people = await lock_people(connection, (entry.subject_a, entry.subject_b))
     undone = await ledger.undo(connection, merge_id, actor, now)
     if undone is None:
-        return await ledger.get(connection, merge_id) or entry
+        before = await ledger.get(connection, merge_id)
+        if before is None:
+            raise MergeNotFound("The people of this merge were erased.")
+        return before
     await _repoint(connection, people, await ledger.live_edges(connection, people))
     await announcer.people_changed(connection, list(people), now)
     return undone

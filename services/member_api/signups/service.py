@@ -34,11 +34,11 @@ async def sign_up(
 ) -> tuple[Membership, bool, list[AttachedIdentity]]:
     """Make the applicant a member; (membership, whether it is new, what became of identities).
 
-    Raises InvitationExpired, InvitationUsed or InvitationErased.
+    Raises InvitationExpired, InvitationUsed, InvitationErased or Contended.
     """
     subject = applicant.subject_id
     joining = [identity.subject_id for identity in identities] if applicant.is_vouched else []
-    await people.lock_people(connection, {subject, *joining})
+    await people.lock_living(connection, context.keys, {subject, *joining}, now)
     await _take_invitation(connection, context, applicant, now)
     attached = await _attach(connection, context, applicant, identities, now)
     await membership.write_profile(connection, context.keys, subject, applicant.profile, now)

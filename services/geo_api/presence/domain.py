@@ -6,6 +6,7 @@ others). A pause of more than ``GAP`` between two fixes ends every stay before i
 both sides of such a pause never influence each other: they are different episodes.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -195,8 +196,8 @@ def fold(subject_id: UUID, fixes: Iterable[Fix], new_id: NewId) -> list[Visit]:
 class Track:
     """The presence of one subject while a group of check-ins is decided.
 
-    Where the first new fix is not after all stored ones, ``fixes`` and ``visits`` hold those
-    stored from its episode on; otherwise ``fixes`` is empty and ``visits`` what goes on.
+    Where the first new fix is not after all stored ones, ``fixes`` (in order) and ``visits`` hold
+    those stored from its episode on; otherwise ``fixes`` is empty and ``visits`` what goes on.
     """
 
     stays: Stays
@@ -206,11 +207,9 @@ class Track:
 
     def take(self, fix: Fix, new_id: NewId) -> list[Change]:
         """Take one more fix, in order or late, and give what it changes."""
-        if all(earlier.order < fix.order for earlier in self.fixes):
-            changes = self.stays.advance(fix, new_id)
-        else:
-            changes = self._take_late(fix, new_id)
-        self.fixes.append(fix)
+        in_order = not self.fixes or self.fixes[-1].order < fix.order
+        insort(self.fixes, fix, key=lambda fix: fix.order)
+        changes = self.stays.advance(fix, new_id) if in_order else self._take_late(fix, new_id)
         for change in changes:
             if change.after is not None:
                 self.visits[change.after.visit_id] = change.after
@@ -220,14 +219,32 @@ class Track:
 
     def _take_late(self, fix: Fix, new_id: NewId) -> list[Change]:
         subject_id = self.stays.subject_id
-        folded = fold(subject_id, [*self.fixes, fix], new_id)
-        amendment = amend([*self.visits.values()], folded)
+        episode, follower = self._episode(fix)
+        start, end = episode[0].occurred_at, episode[-1].occurred_at
+        folded = fold(subject_id, [*episode, *follower], new_id)
+        amendment = amend(
+            [visit for visit in self.visits.values() if start <= visit.entered_at <= end],
+            [visit for visit in folded if visit.entered_at <= end],
+        )
         self.aliases |= amendment.aliases
         replaced = {change.before.visit_id for change in amendment.changes if change.before}
         going_on = [v for v in self.stays.going_on.values() if v.visit_id not in replaced]
         going_on += [c.after for c in amendment.changes if c.after and c.after.may_go_on]
         self.stays.going_on = {visit.store_id: visit for visit in going_on}
         return amendment.changes
+
+    def _episode(self, fix: Fix) -> tuple[list[Fix], list[Fix]]:
+        """The fixes around ``fix`` without a pause over the gap, and the one after, if any."""
+        first = last = bisect_left(self.fixes, fix.order, key=lambda fix: fix.order)
+        while first > 0 and not self._pause_before(first):
+            first -= 1
+        while last + 1 < len(self.fixes) and not self._pause_before(last + 1):
+            last += 1
+        return self.fixes[first : last + 1], self.fixes[last + 1 : last + 2]
+
+    def _pause_before(self, position: int) -> bool:
+        earlier, later = self.fixes[position - 1], self.fixes[position]
+        return later.occurred_at - earlier.occurred_at > GAP
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,19 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.geo_api.presence.domain import (
     ANY_STORE,
     GAP,
+    Change,
     ClosedBy,
     Fix,
+    NewId,
     Stays,
     Track,
     Transition,
@@ -180,3 +183,21 @@ def _neighbours(visits: list[Visit]) -> Iterator[tuple[Visit, Visit]]:
     for store in STORES:
         of_store = sorted((v for v in visits if v.store_id == store), key=lambda v: v.entered_at)
         yield from pairwise(of_store)
+
+
+def test_a_late_fix_folds_its_own_episode_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """History told backwards must not cost the square of its length."""
+    later = [fix(hour * 60, "s1", number=hour) for hour in range(1, 200)]
+    track = taken(later)
+    folded: list[Fix] = []
+    advance = Stays.advance
+
+    def count(stays: Stays, fix: Fix, new_id: NewId) -> list[Change]:
+        folded.append(fix)
+        return advance(stays, fix, new_id)
+
+    monkeypatch.setattr(Stays, "advance", count)
+    [change] = track.take(fix(0, "s1", number=999), uuid4)
+    assert change.before is None
+    assert len(folded) == 2  # itself, and the one after, which ends its visit
+    assert len(track.visits) == 200

@@ -31,8 +31,9 @@ _CONFIGURATION = Template(Path(__file__).with_name("postgresql.conf").read_text(
 DURABLE = "fsync = on\nsynchronous_commit = on\nfull_page_writes = on\nshared_buffers = 512MB\n"
 THROW_AWAY = (
     "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nshared_buffers = 256MB\n"
+    "max_connections = 400\n"
 )
-"""For databases of tests only: a crash loses them."""
+"""For databases of tests only: a crash loses them, and several tests race with crowds at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ async def test_a_fix_too_old_to_matter_changes_visits_and_invites_nobody(
 @pytest.mark.parametrize(
     ("changes", "pointer"),
     [
-        ({"occurred_at": ago(minutes=-6)}, "/occurred_at"),
+        ({"occurred_at": ago(hours=-6)}, "/occurred_at"),  # as of the start of the whole run
         ({"occurred_at": "2026-11-23"}, "/occurred_at"),
         ({"occurred_at": "1999-12-31T00:00:00Z"}, "/occurred_at"),
         ({"latitude": 91}, "/latitude"),

@@ -57,8 +57,8 @@ _DESTROY_KEYS = text("""
     WHERE day < CAST(:horizon AS date) AND wrapped_key IS NOT NULL
 """)
 
-# The reduced answer keeps what was granted and which fences held, and loses how far in. The hash
-# of the request goes too: from it and the rest of the row the coordinates could be guessed.
+# The reduced answer keeps what was granted and which fences held, and loses how far in, the codes
+# of the coupons and the invitation, which has long ended. The hash of the request goes too: from it and the rest of the row the coordinates could be guessed.
 # A receipt and its check-in were received at the same moment, and are reduced together.
 _REDUCE = text("""
     WITH old AS (
@@ -73,9 +73,14 @@ _REDUCE = text("""
     )
     UPDATE geo.check_in_receipts AS r
     SET decisions = NULL, request_hash = '',
-        answer = (r.answer::jsonb || jsonb_build_object('matches', COALESCE((
-            SELECT jsonb_agg(m || '{"distance_m": null, "overlap": null}')
-            FROM jsonb_array_elements(r.answer::jsonb -> 'matches') AS m), '[]')))::text
+        answer = (r.answer::jsonb || jsonb_build_object(
+            'invitation', NULL,
+            'matches', COALESCE((
+                SELECT jsonb_agg(m || '{"distance_m": null, "overlap": null}')
+                FROM jsonb_array_elements(r.answer::jsonb -> 'matches') AS m), '[]'),
+            'coupons', COALESCE((
+                SELECT jsonb_agg(c || '{"code": null}')
+                FROM jsonb_array_elements(r.answer::jsonb -> 'coupons') AS c), '[]')))::text
     FROM old
     WHERE r.subject_id = old.subject_id AND r.check_in_id = old.check_in_id
 """)

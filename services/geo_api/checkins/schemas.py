@@ -108,10 +108,12 @@ class VisitOut(BaseModel):
 
 
 class CouponOut(BaseModel):
+    """``code`` is null in the repeat of an answer older than seven days; see GET /v1/coupons."""
+
     id: UUID
     offer_id: str
     title: str
-    code: str
+    code: str | None
     store_id: str
     benefit: dict[str, Any]
     valid_until: datetime

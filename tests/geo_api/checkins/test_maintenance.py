@@ -136,7 +136,13 @@ async def test_past_the_horizon_a_repeat_gets_the_reduced_answer(
     reduced = repeat.json()
     assert reduced.pop("decisions") == []
     [match] = first["matches"]
-    assert reduced == {**first, "matches": [{**match, "distance_m": None, "overlap": None}]}
+    assert first["invitation"] is not None
+    assert reduced == {
+        **first,
+        "matches": [{**match, "distance_m": None, "overlap": None}],
+        "coupons": [{**coupon, "code": None} for coupon in first["coupons"]],
+        "invitation": None,
+    }
     assert await run(maintenance, "retention") == 0
 
 

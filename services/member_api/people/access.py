@@ -26,7 +26,7 @@ async def person_allowed(
             return ref
         raise PersonNotFound("Only a member's token has a person of its own.")
     person_id = birth_person_id(own) if isinstance(ref, str) else ref
-    states = await service.resolve(connection, person_id)
-    if own not in {state.subject_id for state in states}:
+    known = await service.with_siblings(connection, [own])
+    if person_id not in {state.birth_person_id for state in known.values()}:
         raise PersonNotFound("No such person, or not yours to see.")
     return person_id

@@ -74,6 +74,23 @@ async def test_a_member_sees_itself_and_nobody_else(
     assert [another.status_code, nobody.status_code, server.status_code] == [404, 404, 404]
 
 
+async def test_a_member_cannot_tell_a_stranger_from_nobody(
+    member: httpx.AsyncClient, tokens: Tokens, tell: Tell
+) -> None:
+    one, other = uuid4(), uuid4()
+    await tell(check_in(one), check_in(other))
+    own = tokens(Role.MEMBER, subject_id=one)
+
+    for path in ("", "/timeline", "/consents", "/export"):
+        answers = [
+            (await member.get(f"/v1/people/{birth_person_id(who)}{path}", headers=own)).json()
+            for who in (other, uuid4())
+        ]
+        stranger, nobody = [answer | {"instance": path} for answer in answers]
+        assert stranger == nobody
+        assert stranger["status"] == 404
+
+
 async def test_the_examples_of_the_document_work_as_they_stand(
     member_app: FastAPI,
     member: httpx.AsyncClient,

@@ -85,7 +85,8 @@ _REVIEWS = text("""
     FROM member.merge_reviews AS r
     JOIN member.subjects AS a ON a.subject_id = r.subject_a
     JOIN member.subjects AS b ON b.subject_id = r.subject_b
-    WHERE CAST(:after_a AS uuid) IS NULL OR (r.subject_a, r.subject_b) > (:after_a, :after_b)
+    WHERE a.person_id <> b.person_id
+        AND (CAST(:after_a AS uuid) IS NULL OR (r.subject_a, r.subject_b) > (:after_a, :after_b))
     ORDER BY r.subject_a, r.subject_b LIMIT :limit
 """)
 
@@ -213,6 +214,7 @@ async def queue_review(connection: AsyncConnection, wish: MergeWish, against: Ob
 async def reviews(
     connection: AsyncConnection, after: Sequence[UUID] | None, limit: int
 ) -> list[RowMapping]:
+    """Refused merges of those who are two people still."""
     after_a, after_b = after or (None, None)
     values = {"after_a": after_a, "after_b": after_b, "limit": limit}
     return list((await connection.execute(_REVIEWS, values)).mappings())

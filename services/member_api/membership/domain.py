@@ -7,6 +7,9 @@ from uuid import UUID
 from shared.errors import Conflict, Gone
 from shared.ids import uuid7
 
+MAX_PROFILE_FIELDS = 20
+"""So many things a subject may say of itself in all."""
+
 
 class InvitationUsed(Conflict):
     """An invitation is good for one sign-up. Ask for a new one with the next check-in."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.member_api.membership import repository
 from services.member_api.membership.domain import (
+    MAX_PROFILE_FIELDS,
     InvitationExpired,
     InvitationUsed,
     Invited,
@@ -26,6 +27,7 @@ from services.member_api.people.announcing import Announcer, Happening
 from services.member_api.people.domain import KnownIdentity
 from services.member_api.people.service import SealedIdentity
 from shared.contracts.events import EventType
+from shared.errors import FieldFault, Malformed
 from shared.identity import Namespace
 from shared.keys import MemberKeys
 
@@ -108,10 +110,16 @@ async def write_profile(
     profile: Mapping[str, str],
     now: datetime,
 ) -> None:
-    """Add to what a member says of itself; a field written before is replaced."""
+    """Add to what a member says of itself; a field written before is replaced.
+
+    Raises Malformed for more than 20 fields, those written before among them.
+    """
     if not profile:
         return
     whole = {**await profile_of(connection, keys, [subject_id]), **profile}
+    if len(whole) > MAX_PROFILE_FIELDS:
+        detail = f"would have more than {MAX_PROFILE_FIELDS} fields with those sent before"
+        raise Malformed(FieldFault("/profile", detail))
     sealed = keys.storage.encrypt(orjson.dumps(whole), _context(subject_id))
     await repository.write_profile(connection, subject_id, sealed, now)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.member_api.consents.schemas import ConsentGivenOut, ConsentTermsIn
+from services.member_api.membership.domain import MAX_PROFILE_FIELDS
 from services.member_api.people.schemas import IdentityIn
 from services.member_api.signups.domain import Attached
 from shared.contracts.events import Lifecycle
@@ -14,7 +15,6 @@ from shared.identity import Namespace
 from shared.wire import MAX_TEXT, WireModel
 
 MAX_IDENTITIES = 10
-MAX_PROFILE_FIELDS = 20
 _MAX_TOKEN = 4_000
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]

@@ -153,6 +153,22 @@ async def test_a_members_token_is_enough(
     assert person["profile"] == {"name": "Han"}
 
 
+async def test_a_profile_grows_to_twenty_fields_and_no_further(
+    member: httpx.AsyncClient, tokens: Tokens
+) -> None:
+    own = tokens(Role.MEMBER, subject_id=uuid4())
+    fields = {f"field_{number}": "x" for number in range(20)}
+    assert (await sign_up(member, own, profile=fields)).status_code == 201
+
+    one_more = await sign_up(member, own, profile={"field_20": "x"})
+    changed = await sign_up(member, own, profile={"field_0": "y"})
+
+    assert (one_more.status_code, changed.status_code) == (422, 200)
+    assert one_more.json()["errors"][0]["pointer"] == "/profile"
+    profile = (await member.get("/v1/people/me", headers=own)).json()["profile"]
+    assert profile == fields | {"field_0": "y"}
+
+
 async def test_an_invitation_for_another_is_refused(
     member: httpx.AsyncClient, tokens: Tokens, invite: Invite
 ) -> None:
@@ -222,6 +238,24 @@ async def test_a_second_member_number_waits_for_review(
     assert first.json()["person_id"] in waiting["person_ids"]
 
 
+async def test_a_review_is_over_once_both_are_one_person_by_whatever_way(
+    member: httpx.AsyncClient, server: dict[str, str]
+) -> None:
+    numbers = MEMBER_NO, MEMBER_NO | {"value": "2002"}
+    for number in numbers:
+        await sign_up(member, server, identities=[PHONE, number])
+    both = [{"identity": number} for number in numbers]
+    body = {"people": both, "evidence": "showed both cards", "override": True}
+
+    merged = await member.post("/v1/people/merge", json=body, headers=server | key())
+
+    assert merged.status_code == 201, merged.text
+    reviews = "/v1/merge-reviews"
+    assert (await member.get(reviews, headers=server)).json()["items"] == []
+    await member.post(f"/v1/merges/{merged.json()['merge_id']}/undo", headers=server)
+    assert len((await member.get(reviews, headers=server)).json()["items"]) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
@@ -248,17 +282,6 @@ async def test_a_malformed_sign_up_names_its_field_and_leaves_the_invitation_goo
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == pointer
     assert accepted.status_code == 201
-
-
-async def test_the_page_to_join_speaks_the_visitors_language(member: httpx.AsyncClient) -> None:
-    chinese = await member.get("/join", headers={"Accept-Language": "zh-CN,zh;q=0.9"})
-    english = await member.get("/join", headers={"Accept-Language": "fr, en;q=0.5"})
-
-    assert '<html lang="zh-CN">' in chinese.text
-    assert '<html lang="en">' in english.text
-    assert "default-src 'none'" in english.headers["content-security-policy"]
-    assert "http://" not in english.text
-    assert "https://" not in english.text
 
 
 @pytest.mark.slow

@@ -206,6 +206,8 @@ async def _create_template(superuser_url: str, name: str) -> None:
     statements += ["GRANT USAGE ON SCHEMA public TO public"]
     for schema, role in SCHEMAS.items():
         statements.append(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")
+    # Half of an empty database is PostGIS's list of reference systems; a clone copies it each time.
+    statements += ["DELETE FROM spatial_ref_sys WHERE srid <> 4326", "VACUUM FULL spatial_ref_sys"]
     await _execute(_url(superuser_url, name), *statements)
 
 

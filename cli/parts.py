@@ -24,6 +24,7 @@ KEEP_ALIVE_S = 75
 """Longer than the proxies before it keep a connection (nginx: 60 s), else they meet a closed one."""
 _READY_S = 120.0
 _POLL_S = 0.05
+_ENDING_S = 3.0
 _HTTP_TIMEOUT_S = 5.0
 _LOG_LIMIT_BYTES = 64 * 1024 * 1024
 _ADMIN_ONLY = ("SOLOMO_DATABASE_URL", "SOLOMO_GEO_PASSWORD", "SOLOMO_MEMBER_PASSWORD")
@@ -160,9 +161,15 @@ class Part:
         return marks
 
     def require_port(self) -> None:
-        """Raises CommandFailed when another program has the port."""
-        if processes.port_is_free(self.port) or self._has_port():
-            return
+        """Raises CommandFailed when another program has the port, and goes on having it.
+
+        Workers of ours whose parent was killed may be ending just now.
+        """
+        deadline = time.monotonic() + _ENDING_S
+        while time.monotonic() < deadline:
+            if processes.port_is_free(self.port) or self._has_port():
+                return
+            time.sleep(_POLL_S)
         by = processes.listener(self.port) or "another program"
         other = self.port + 100 if self.port + 100 <= MAX_PORT else self.port - 100
         raise CommandFailed(

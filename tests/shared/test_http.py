@@ -145,7 +145,9 @@ async def test_requests_are_counted_by_route_and_not_by_address(
     metrics = (await probe.get("/metrics")).text
 
     counted = [
-        line for line in metrics.splitlines() if 'status="409"' in line and "_count{" in line
+        line
+        for line in metrics.splitlines()
+        if "/v1/shelves" in line and 'status="409"' in line and "_count{" in line
     ]
     assert len(counted) == 1
     assert 'route="/v1/shelves/{shelf_id}"' in counted[0]

@@ -1,6 +1,7 @@
 """``./solomo dump --canonical``: equal where the input is equal, however it arrived."""
 
 import argparse
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -45,6 +46,17 @@ class Installation:
         for path, body in (("stores/s1", STORE), ("geofences/f1", FENCE)):
             answer = await self.geo.put(f"/v1/{path}", json=body, headers=headers)
             assert answer.status_code == 201, answer.text
+        await self._until_in_force()
+
+    async def _until_in_force(self) -> None:
+        """Ask with check-ins that nobody consented to, which leave nothing behind."""
+        unconsented = {key: value for key, value in check_in(0).items() if key != "consent"}
+        headers = self.bearer("server")
+        async with asyncio.timeout(5):
+            while not (
+                await self.geo.post("/v1/check-ins", json=unconsented, headers=headers)
+            ).json()["matches"]:
+                await asyncio.sleep(0.01)
 
     async def send(self, check_ins: list[dict[str, Any]]) -> None:
         answer = await self.geo.post(

@@ -18,7 +18,7 @@ from cli import processes
 from shared.clock import utc_now
 from tests.e2e.installation import Installation
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real")]
+pytestmark = pytest.mark.slow
 
 CLIENTS = 16
 BATCH = 40

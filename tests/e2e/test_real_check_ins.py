@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.installation import VICTIMS, Installation, kill_in_turns
 from tests.shared_data import shared_data
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real")]
+pytestmark = pytest.mark.slow
 
 CHECK_INS = 113_344
 PEOPLE = 1_082

@@ -33,6 +33,27 @@ ROLE_PASSWORD = "test"
 
 Tokens = Callable[..., dict[str, str]]
 
+QUICK_WITH_DATABASE = (
+    "tests/journeys/",
+    "tests/geo_api/checkins/test_check_in.py",
+    "tests/geo_api/offers/test_contention.py",
+    "tests/geo_api/redemptions/test_contention.py",
+    "tests/geo_api/test_migrations.py",
+    "tests/member_api/test_migrations.py",
+    "tests/test_access_matrix.py",
+)
+"""Of the tests with a database of their own a quick run keeps the main job and its guards."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow every other test that needs a database: a clone costs more than most tests."""
+    for item in items:
+        fixtures: list[str] = getattr(item, "fixturenames", [])
+        needs_database = "template_database" in fixtures or "database_urls" in fixtures
+        if needs_database and not item.nodeid.startswith(QUICK_WITH_DATABASE):
+            item.add_marker("slow")
+
 
 @dataclass(frozen=True)
 class DatabaseUrls:

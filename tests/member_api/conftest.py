@@ -28,7 +28,7 @@ def member_keys(installation_keys: Path) -> MemberKeys:
     return load_member_keys(installation_keys / "member")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def geo_service(installation_keys: Path) -> dict[str, str]:
     tokens = ServiceTokens(load_signing_key(installation_keys / "geo"), "geo_api")
     return {"Authorization": f"Bearer {tokens.current()}"}

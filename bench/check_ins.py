@@ -193,7 +193,7 @@ def _open_city(url: str, token: str) -> None:
         }
         client.put("/v1/offers/bench", json=offer).raise_for_status()
         client.post("/v1/offers/bench/activate").raise_for_status()
-    time.sleep(2)
+    time.sleep(2)  # stores and offer reach the process, and the import's work is over
 
 
 def _until_ready(client: httpx.Client) -> None:

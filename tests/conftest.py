@@ -44,15 +44,22 @@ QUICK_WITH_DATABASE = (
 )
 """Of the tests with a database of their own a quick run keeps the main job and its guards."""
 
+QUICK_WITHOUT = ("test_bad_input_names_its_field_and_changes_nothing",)
+"""A database and a service for each of fifteen inputs: left to the full run."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow every other test that needs a database: a clone costs more than most tests."""
+    """Mark as slow every other test that needs a database: making one costs more than most tests."""
     for item in items:
-        fixtures: list[str] = getattr(item, "fixturenames", [])
-        needs_database = "template_database" in fixtures or "database_urls" in fixtures
-        if needs_database and not item.nodeid.startswith(QUICK_WITH_DATABASE):
+        needs_database = "superuser_url" in getattr(item, "fixturenames", ())
+        if needs_database and not _guards_the_main_job(item):
             item.add_marker("slow")
+
+
+def _guards_the_main_job(item: pytest.Item) -> bool:
+    name = getattr(item, "originalname", item.name)
+    return item.nodeid.startswith(QUICK_WITH_DATABASE) and name not in QUICK_WITHOUT
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,7 @@ def prepared(machine: Machine) -> Machine:
     return machine
 
 
+@pytest.mark.slow
 def test_the_database_s_command_is_one_that_it_understands(machine: Machine) -> None:
     programs = require_programs(Output(as_json=True))
     program, *settings = command_of("postgis")

@@ -17,6 +17,8 @@ from shared.auth import Role, mint_role_token
 from shared.keys import load_signing_key
 from tests.conftest import Tokens
 
+pytestmark = pytest.mark.slow
+
 PROBLEM = "application/problem+json"
 NOT_ACCEPTED = {400, 401, 403, 405, 413, 415, 422, 429}
 

@@ -18,6 +18,8 @@ from cli.revisions import heads
 from shared.keys import create_installation_keys
 from tests.clusters import running_cluster
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def own_cluster() -> Iterator[Cluster]:

@@ -1,7 +1,7 @@
 """The operator's view of the feed, the same on both services."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -44,14 +44,29 @@ class FeedOut(BaseModel):
 
 
 class ParkedEventsIn(BaseModel):
-    """Which parked events: those that meet each condition given. An empty body means all."""
+    """Which parked events: those of ``event_ids``, or ``all`` of them; ``type`` narrows either."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"event_ids": ["0f4f7cf4-5f61-5d0c-9d6c-2f6f7b1a2c3d"]},
+                {"all": True, "type": "check_in"},
+            ]
+        },
+    )
 
     event_ids: Annotated[list[UUID], Field(min_length=1, max_length=_MAX_IDS)] | None = None
+    all: Literal[True] | None = None
     type: Annotated[str, Field(pattern=_TYPE_PATTERN)] | None = None
 
     def choice(self) -> Choice:
+        """Raises Malformed: nobody shall mean all events by leaving something out."""
+        if self.event_ids is None and self.all is None:
+            detail = "is needed, or else all: true for every parked event"
+            raise Malformed(FieldFault("/event_ids", detail))
+        if self.event_ids is not None and self.all is not None:
+            raise Malformed(FieldFault("/all", "does not go with event_ids: send one of both"))
         return Choice(event_ids=self.event_ids, type=self.type)
 
 

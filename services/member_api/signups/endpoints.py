@@ -42,7 +42,8 @@ _PAGE_POLICY = (
 
 
 async def _caller_if_any(
-    request: Request, authorization: Annotated[str | None, Header()] = None
+    request: Request,
+    authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Principal | None:
     """Whoever sends a token is held to it; nobody needs one. Raises Unauthenticated, Forbidden."""
     if authorization is None:
@@ -64,8 +65,15 @@ async def _caller_if_any(
     status_code=201,
     response_model=SignedUpOut,
     dependencies=[public()],
+    openapi_extra={"security": [{"bearer": []}, {}]},
     responses=documented(
-        InvitationUsed, InvitationForAnother, Erased, InvitationExpired, InvitationErased
+        Unauthenticated,
+        Forbidden,
+        InvitationUsed,
+        InvitationForAnother,
+        Erased,
+        InvitationExpired,
+        InvitationErased,
     ),
 )
 async def sign_up(

@@ -86,7 +86,7 @@ async def test_parked_events_are_listed_by_type(
     assert [item["event_id"] for item in feed["items"]] == [str(expired)]
 
 
-@pytest.mark.parametrize("by", ["id", "type", "all"])
+@pytest.mark.parametrize("by", ["id", "id of a type", "type", "all"])
 async def test_chosen_events_are_replayed_as_if_they_had_never_failed(
     operator: httpx.AsyncClient, database: Database, by: str
 ) -> None:
@@ -94,8 +94,9 @@ async def test_chosen_events_are_replayed_as_if_they_had_never_failed(
     (other,) = await park(database, 1, "visit_expired")
     body, replayed = {
         "id": ({"event_ids": [str(first), str(uuid4())]}, {first}),
-        "type": ({"type": "check_in"}, {first, second}),
-        "all": ({}, {first, second, other}),
+        "id of a type": ({"event_ids": [str(first), str(other)], "type": "check_in"}, {first}),
+        "type": ({"all": True, "type": "check_in"}, {first, second}),
+        "all": ({"all": True}, {first, second, other}),
     }[by]
     answer = await operator.post("/v1/feed/replay", json=body)
     assert answer.json() == {"replayed": len(replayed)}
@@ -114,21 +115,32 @@ async def test_a_discard_throws_away_parked_events_only(
     answer = await operator.post("/v1/feed/discard", json={"event_ids": [str(first)]})
     assert answer.json() == {"discarded": 1}
     assert set(await parked(database)) == {second}
-    assert (await operator.post("/v1/feed/discard", json={})).json() == {"discarded": 1}
+    assert (await operator.post("/v1/feed/discard", json={"all": True})).json() == {"discarded": 1}
     assert await waiting(database) == 1
 
 
 @pytest.mark.parametrize(
-    "body",
-    [{"event_ids": []}, {"event_ids": ["x"]}, {"type": "a\u0000b"}, {"types": "check_in"}, []],
+    ("body", "pointer"),
+    [
+        ({}, "/event_ids"),
+        ({"type": "check_in"}, "/event_ids"),
+        ({"all": False}, "/all"),
+        ({"all": True, "event_ids": ["0f4f7cf4-5f61-5d0c-9d6c-2f6f7b1a2c3d"]}, "/all"),
+        ({"event_ids": []}, "/event_ids"),
+        ({"event_ids": ["x"]}, "/event_ids/0"),
+        ({"all": True, "type": "a\u0000b"}, "/type"),
+        ({"all": True, "types": "check_in"}, "/types"),
+        ([], ""),
+    ],
 )
-async def test_a_malformed_choice_discards_nothing(
-    operator: httpx.AsyncClient, database: Database, body: object
+@pytest.mark.parametrize("act", ["replay", "discard"])
+async def test_a_malformed_choice_names_its_field_and_changes_nothing(
+    operator: httpx.AsyncClient, database: Database, act: str, body: object, pointer: str
 ) -> None:
     await park(database, 1)
-    answer = await operator.post("/v1/feed/discard", json=body)
+    answer = await operator.post(f"/v1/feed/{act}", json=body)
     assert answer.status_code == 422
-    assert answer.json()["errors"]
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
     assert len(await parked(database)) == 1
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli import processes
+from cli import code, processes
 from cli.cluster import tail
 from cli.database import Database
 from cli.home import MAX_PORT, PROJECT, Home, Settings
@@ -68,8 +68,15 @@ class Part:
             return None
         return recorded if recorded in self.processes else None
 
+    @property
+    def runs_other_code(self) -> bool:
+        """Whether the running process was started from other code than there is now."""
+        process = self.process
+        running = processes.environment(process) if process else {}
+        return bool(running) and running.get(code.VARIABLE) != code.fingerprint()
+
     def fits(self, environment: Mapping[str, str]) -> bool:
-        """Whether the running process was started with these ``SOLOMO_*`` variables."""
+        """Whether the running process was started with these ``SOLOMO_*`` variables, code included."""
         running = processes.environment(self.process or 0)
         return all(
             running.get(name) == value
@@ -205,6 +212,7 @@ def environment_of(part: Part, settings: Settings, database: Database) -> dict[s
         "SOLOMO_GEO_PORT": str(settings.geo_port),
         "SOLOMO_MEMBER_PORT": str(settings.member_port),
         "SOLOMO_WORKERS": str(settings.workers),
+        code.VARIABLE: code.fingerprint(),
     }
 
 

@@ -48,9 +48,13 @@ def _service(part: Part) -> dict[str, Any]:
         state, detail = "starting", f"see {part.log}"
     else:
         state = "ready" if ready[0] == 200 else "not ready"  # noqa: PLR2004 - HTTP's OK
-        detail = "" if state == "ready" else _shortened(ready[1])
+        detail = _shortened(ready[1]) if state == "not ready" else _news(part)
     return {"part": part.name, "state": state, "address": part.url, "process": process,
             "detail": detail}  # fmt: skip
+
+
+def _news(part: Part) -> str:
+    return "runs older code; take the new: ./solomo up" if part.runs_other_code else ""
 
 
 def _database(installation: Installation) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``./solomo up``: set up what is missing and start what is down."""
+"""``./solomo up``: set up what is missing, start what is down, take code that is new."""
 
 import argparse
 import os
@@ -48,8 +48,11 @@ def _bring_up(installation: Installation, output: Output) -> list[str]:
     down = [part for part in installation.parts if not _serves(part, wanted[part])]
     if not down:
         return started
+    old = [part.name for part in down if part.runs_other_code]
     output.step("Bringing the database up to date ...")
     _migrate(installation)
+    if old:
+        output.step(f"The code has changed since {' and '.join(old)} began: taking the new ...")
     output.step(f"Starting {' and '.join(part.name for part in down)} ...")
     _start(down, wanted)
     return [*started, *(part.name for part in down)]

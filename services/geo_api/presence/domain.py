@@ -28,6 +28,12 @@ class ClosedBy(StrEnum):
     GAP = "gap"
     SILENCE = "silence"
     STORE_CLOSED = "store_closed"
+    FENCE_REMOVED = "fence_removed"
+    FENCE_EXPIRED = "fence_expired"
+
+
+BY_THE_PLACE = frozenset({ClosedBy.STORE_CLOSED, ClosedBy.FENCE_REMOVED, ClosedBy.FENCE_EXPIRED})
+"""Ends that no fix tells of: the store or its last geofence ceased to be."""
 
 
 class Transition(StrEnum):
@@ -260,7 +266,7 @@ def amend(known: Sequence[Visit], folded: Sequence[Visit]) -> Amendment:
 
     A visit keeps its first id. Where several known ones became one, the lowest id survives and
     the others become aliases of it; where one was split, the earliest part keeps the id.
-    A visit closed with its store stays closed.
+    A visit ended by the place itself stays ended.
     """
     heirs: dict[UUID, list[Visit]] = {visit.visit_id: [] for visit in folded}
     orphans: list[Visit] = []
@@ -294,7 +300,7 @@ def _inherit(old: Visit | None, new: Visit) -> Visit:
     if old is None:
         return replace(new, revision=1)
     same_end = new.state is VisitState.OPEN and new.last_inside_at <= old.last_inside_at
-    if same_end and (old.provisional or old.closed_by is ClosedBy.STORE_CLOSED):
+    if same_end and (old.provisional or old.closed_by in BY_THE_PLACE):
         new = replace(
             new,
             state=old.state,

@@ -16,7 +16,8 @@ from shared.feed.tables import FeedTables
 
 
 async def close_visits_of_store(
-    connection: AsyncConnection, tables: FeedTables, store_id: str, at: datetime
+    connection: AsyncConnection, tables: FeedTables, store_id: str, at: datetime,
+    why: ClosedBy = ClosedBy.STORE_CLOSED,
 ) -> int:
     """End the open visits at a store that closes for good; gives how many."""
     present = await repository.subjects_at_store(connection, store_id)
@@ -25,7 +26,7 @@ async def close_visits_of_store(
         tables,
         present,
         at,
-        lambda visit, _: ClosedBy.STORE_CLOSED if visit.store_id == store_id else None,
+        lambda visit, _: why if visit.store_id == store_id else None,
     )
 
 

@@ -22,7 +22,9 @@ from services.geo_api.invitations.service import Inviter
 from services.geo_api.metadata import FEED, IDEMPOTENCY, REVOKED_TOKENS
 from services.geo_api.offers import endpoints as offers
 from services.geo_api.places import endpoints as places
+from services.geo_api.places.domain import VisitsEnd
 from services.geo_api.presence import endpoints as visits
+from services.geo_api.presence.domain import ClosedBy
 from services.geo_api.presence.service import close_visits_of_store
 from services.geo_api.redemptions import endpoints as redemptions
 from services.geo_api.sessions import endpoints as sessions
@@ -141,8 +143,10 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
     stack.push_async_callback(state.committer.stop)
 
 
-async def _close_visits(connection: AsyncConnection, store_id: str, at: datetime) -> None:
-    await close_visits_of_store(connection, FEED, store_id, at)
+async def _close_visits(
+    connection: AsyncConnection, store_id: str, at: datetime, why: VisitsEnd
+) -> None:
+    await close_visits_of_store(connection, FEED, store_id, at, ClosedBy(why))
 
 
 async def _database_answers(database: Database) -> str | None:

@@ -10,12 +10,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from services.geo_api.places.hours import Closure, Hours, next_closure
+from services.geo_api.places.schedules import Schedule
 from shared.datum import Datum
 from shared.errors import Conflict, FieldFault, NotFound, PreconditionFailed
 from shared.geo import LonLat, Shape
 
 MAX_TAGS = 50
 MAX_TAG_LENGTH = 64
+MAX_DWELLS = 5
+MAX_DWELL_S = 86_400
 
 
 class StoreUnknown(NotFound):
@@ -56,6 +60,14 @@ class VersionChanged(PreconditionFailed):
     title = "This was changed in the meantime"
 
 
+class VisitsEnd(StrEnum):
+    """Why the visits at a store are ended though nobody was seen to leave."""
+
+    STORE_CLOSED = "store_closed"
+    FENCE_REMOVED = "fence_removed"
+    FENCE_EXPIRED = "fence_expired"
+
+
 class Outcome(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
@@ -73,7 +85,10 @@ class ReceivedPosition:
 
 @dataclass(frozen=True, slots=True)
 class StoreContent:
-    """What a caller says of a store. ``position`` follows from ``received`` and is WGS 84."""
+    """What a caller says of a store. ``position`` follows from ``received`` and is WGS 84.
+
+    ``hours`` None: nothing was said of them, and the store counts as open.
+    """
 
     name: str
     brand: str | None
@@ -82,29 +97,36 @@ class StoreContent:
     tags: tuple[str, ...]
     received: ReceivedPosition
     position: LonLat = field(compare=False)
+    hours: Hours | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
+    """``next_closure_at`` begins the first temporary closing that has not ended visits yet."""
+
     store_id: str
     version: int
     content: StoreContent
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
+    next_closure_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GeofenceContent:
     """What a caller says of a geofence. ``shape`` follows from ``received`` and is WGS 84.
 
-    ``received`` is the geometry in its wire form and ``datum``.
+    ``received`` is the geometry in its wire form and ``datum``. ``dwell_s`` are the seconds,
+    ascending, after which a stay counts as a dwell.
     """
 
     store_id: str
     received: Mapping[str, Any]
     datum: Datum
     shape: Shape = field(compare=False)
+    schedule: Schedule | None = None
+    dwell_s: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +206,25 @@ def put_store(
             closed_at=current.closed_at,
         )
     condition.check(current.version if current else None)
+    closure_at = next_closure(content.hours, at)
     if current is None:
-        return Store(store_id, 1, content, at, at, None), Outcome.CREATED
+        return Store(store_id, 1, content, at, at, None, closure_at), Outcome.CREATED
     if current.content == content:
         return current, Outcome.UNCHANGED
-    version = current.version + 1
-    return replace(current, version=version, content=content, updated_at=at), Outcome.UPDATED
+    if _closures(current.content) == _closures(content):
+        closure_at = current.next_closure_at
+    changed = replace(
+        current,
+        version=current.version + 1,
+        content=content,
+        updated_at=at,
+        next_closure_at=closure_at,
+    )
+    return changed, Outcome.UPDATED
+
+
+def _closures(content: StoreContent) -> tuple[Closure, ...]:
+    return () if content.hours is None else content.hours.closures
 
 
 def put_geofence(
@@ -242,7 +277,9 @@ def close_store(store: Store, at: datetime, condition: Condition = ANY) -> Store
     if store.closed_at is not None:
         return store
     condition.check(store.version)
-    return replace(store, version=store.version + 1, updated_at=at, closed_at=at)
+    return replace(
+        store, version=store.version + 1, updated_at=at, closed_at=at, next_closure_at=None
+    )
 
 
 def close_geofence(geofence: Geofence, at: datetime, condition: Condition = ANY) -> Geofence:

@@ -27,12 +27,20 @@ class Store(Base):
     ``index_version`` is the version of the fence index whose transaction changed the row last.
     Those transactions commit one after another, so whoever holds version n misses exactly the
     rows above n.
+
+    ``hours`` is of the form of the wire. ``next_closure_at`` is the beginning of the first
+    temporary closing at which visits have not been ended yet.
     """
 
     __tablename__ = "stores"
     __table_args__ = (
         Index("ix_stores_location", "location", postgresql_using="gist"),
         Index("ix_stores_tags", "tags", postgresql_using="gin"),
+        Index(
+            "ix_stores_next_closure_at",
+            "next_closure_at",
+            postgresql_where="next_closure_at IS NOT NULL",
+        ),
         Index(None, "index_version"),
     )
 
@@ -43,6 +51,8 @@ class Store(Base):
     address: Mapped[str | None] = mapped_column(Text)
     timezone: Mapped[str] = mapped_column(Text)
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    hours: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    next_closure_at: Mapped[datetime | None] = mapped_column(Timestamp)
     location: Mapped[WKBElement] = mapped_column(
         Geography("POINT", srid=4326, spatial_index=False), nullable=False
     )
@@ -58,15 +68,21 @@ class Store(Base):
 class Geofence(Base):
     """An outline of a store. It never changes its store; deleting closes it.
 
-    ``index_version`` is as of ``Store``.
+    ``index_version`` is as of ``Store``. ``ends_at`` is when its schedule ends for good, null
+    once the visits were ended because of that.
     """
 
     __tablename__ = "geofences"
-    __table_args__ = (Index(None, "store_id"), Index(None, "index_version"))
+    __table_args__ = (
+        Index(None, "store_id"),
+        Index(None, "index_version"),
+        Index("ix_geofences_ends_at", "ends_at", postgresql_where="ends_at IS NOT NULL"),
+    )
 
     geofence_id: Mapped[str] = mapped_column(Text, primary_key=True)
     store_id: Mapped[str] = mapped_column(ForeignKey(Store.store_id))
     version: Mapped[int] = mapped_column(Integer)
+    ends_at: Mapped[datetime | None] = mapped_column(Timestamp)
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     updated_at: Mapped[datetime] = mapped_column(Timestamp)
     closed_at: Mapped[datetime | None] = mapped_column(Timestamp)
@@ -74,7 +90,10 @@ class Geofence(Base):
 
 
 class GeofenceVersion(Base):
-    """The outline as it was from ``created_at`` on: a circle or an area, never both."""
+    """The geofence as it was from ``created_at`` on: a circle or an area, never both.
+
+    ``schedule`` is of the form of the wire; ``dwell_s`` ascends.
+    """
 
     __tablename__ = "geofence_versions"
     __table_args__ = (
@@ -99,5 +118,7 @@ class GeofenceVersion(Base):
     )
     received: Mapped[dict[str, Any]] = mapped_column(JSONB)
     datum: Mapped[str] = mapped_column(Text)
+    schedule: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    dwell_s: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     created_by: Mapped[str] = mapped_column(Text)

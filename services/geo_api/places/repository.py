@@ -20,6 +20,12 @@ from services.geo_api.places.domain import (
     Store,
     StoreContent,
 )
+from services.geo_api.places.hours_json import (
+    decode_hours,
+    decode_schedule,
+    encode_hours,
+    encode_schedule,
+)
 from shared.datum import Datum
 from shared.geo import Circle, LonLat, Shape, shape_from_wkb
 
@@ -29,12 +35,13 @@ CHANNEL = "solomo_fences"
 _BETWEEN_TAGS = "\x1f"
 """Parts tags on their way into an array; no text on the wire may hold a control character."""
 
-STORE_COLUMNS = """store_id, version, name, brand, address, timezone, tags,
-    ST_X(location::geometry) AS lon, ST_Y(location::geometry) AS lat,
+STORE_COLUMNS = """store_id, version, name, brand, address, timezone, tags, hours::text AS hours,
+    next_closure_at, ST_X(location::geometry) AS lon, ST_Y(location::geometry) AS lat,
     received_latitude, received_longitude, datum, created_at, updated_at, closed_at"""
 
 GEOFENCE_COLUMNS = """g.geofence_id, g.store_id, g.version, v.datum, v.received::text AS received,
     v.radius_m, ST_AsBinary(COALESCE(v.center::geometry, v.area)) AS outline,
+    v.schedule::text AS schedule, v.dwell_s,
     g.created_at, g.updated_at, g.closed_at"""
 
 GEOFENCE_TABLES = """geo.geofences AS g
@@ -63,26 +70,29 @@ _OPEN_GEOFENCES_OF = text(f"""
 """)
 
 _WRITE_STORES = text("""
-    INSERT INTO geo.stores (store_id, version, name, brand, address, timezone, tags, location,
-        received_latitude, received_longitude, datum, created_at, updated_at, closed_at,
+    INSERT INTO geo.stores (store_id, version, name, brand, address, timezone, tags, hours,
+        next_closure_at, location, received_latitude, received_longitude, datum, created_at, updated_at, closed_at,
         index_version)
     SELECT store_id, version, name, brand, address, timezone,
-        string_to_array(tags, CAST(:between AS text)),
+        string_to_array(tags, CAST(:between AS text)), hours::jsonb, next_closure_at,
         ST_SetSRID(ST_MakePoint(lon, lat), 4326)::geography,
         received_latitude, received_longitude, datum, created_at, updated_at, closed_at,
         CAST(:index_version AS bigint)
     FROM unnest(
         CAST(:store_id AS text[]), CAST(:version AS integer[]), CAST(:name AS text[]),
         CAST(:brand AS text[]), CAST(:address AS text[]), CAST(:timezone AS text[]),
-        CAST(:tags AS text[]), CAST(:lon AS float8[]), CAST(:lat AS float8[]),
+        CAST(:tags AS text[]), CAST(:hours AS text[]), CAST(:next_closure_at AS timestamptz[]),
+        CAST(:lon AS float8[]), CAST(:lat AS float8[]),
         CAST(:received_latitude AS float8[]), CAST(:received_longitude AS float8[]),
         CAST(:datum AS text[]), CAST(:created_at AS timestamptz[]),
         CAST(:updated_at AS timestamptz[]), CAST(:closed_at AS timestamptz[]))
-      AS s (store_id, version, name, brand, address, timezone, tags, lon, lat,
+      AS s (store_id, version, name, brand, address, timezone, tags, hours, next_closure_at,
+        lon, lat,
         received_latitude, received_longitude, datum, created_at, updated_at, closed_at)
     ON CONFLICT (store_id) DO UPDATE SET
         version = EXCLUDED.version, name = EXCLUDED.name, brand = EXCLUDED.brand,
         address = EXCLUDED.address, timezone = EXCLUDED.timezone, tags = EXCLUDED.tags,
+        hours = EXCLUDED.hours, next_closure_at = EXCLUDED.next_closure_at,
         location = EXCLUDED.location, received_latitude = EXCLUDED.received_latitude,
         received_longitude = EXCLUDED.received_longitude, datum = EXCLUDED.datum,
         updated_at = EXCLUDED.updated_at, closed_at = EXCLUDED.closed_at,
@@ -91,26 +101,32 @@ _WRITE_STORES = text("""
 
 _WRITE_GEOFENCES = text("""
     INSERT INTO geo.geofences
-        (geofence_id, store_id, version, created_at, updated_at, closed_at, index_version)
+        (geofence_id, store_id, version, ends_at, created_at, updated_at, closed_at,
+        index_version)
     SELECT *, CAST(:index_version AS bigint) FROM unnest(
         CAST(:geofence_id AS text[]), CAST(:store_id AS text[]), CAST(:version AS integer[]),
-        CAST(:created_at AS timestamptz[]), CAST(:updated_at AS timestamptz[]),
+        CAST(:ends_at AS timestamptz[]), CAST(:created_at AS timestamptz[]),
+        CAST(:updated_at AS timestamptz[]),
         CAST(:closed_at AS timestamptz[]))
     ON CONFLICT (geofence_id) DO UPDATE SET
-        version = EXCLUDED.version, updated_at = EXCLUDED.updated_at,
-        closed_at = EXCLUDED.closed_at, index_version = EXCLUDED.index_version
+        version = EXCLUDED.version, ends_at = EXCLUDED.ends_at,
+        updated_at = EXCLUDED.updated_at, closed_at = EXCLUDED.closed_at, index_version = EXCLUDED.index_version
 """)
 
 _WRITE_GEOFENCE_VERSIONS = text("""
     INSERT INTO geo.geofence_versions
-        (geofence_id, version, center, radius_m, area, received, datum, created_at, created_by)
+        (geofence_id, version, center, radius_m, area, received, datum, schedule, dwell_s,
+        created_at, created_by)
     SELECT geofence_id, version, ST_SetSRID(ST_MakePoint(lon, lat), 4326)::geography, radius_m,
-        ST_GeomFromWKB(area, 4326), received::jsonb, datum, created_at, CAST(:created_by AS text)
+        ST_GeomFromWKB(area, 4326), received::jsonb, datum, schedule::jsonb,
+        string_to_array(dwell_s, ',')::integer[], created_at, CAST(:created_by AS text)
     FROM unnest(
         CAST(:geofence_id AS text[]), CAST(:version AS integer[]), CAST(:lon AS float8[]),
         CAST(:lat AS float8[]), CAST(:radius_m AS float8[]), CAST(:area AS bytea[]),
-        CAST(:received AS text[]), CAST(:datum AS text[]), CAST(:updated_at AS timestamptz[]))
-      AS v (geofence_id, version, lon, lat, radius_m, area, received, datum, created_at)
+        CAST(:received AS text[]), CAST(:datum AS text[]), CAST(:schedule AS text[]),
+        CAST(:dwell_s AS text[]), CAST(:updated_at AS timestamptz[]))
+      AS v (geofence_id, version, lon, lat, radius_m, area, received, datum, schedule, dwell_s,
+        created_at)
 """)
 
 
@@ -179,6 +195,7 @@ def read_store(row: RowMapping) -> Store:
         tags=tuple(row["tags"]),
         received=received,
         position=LonLat(row["lon"], row["lat"]),
+        hours=None if row["hours"] is None else decode_hours(orjson.loads(row["hours"])),
     )
     return Store(
         row["store_id"],
@@ -187,16 +204,20 @@ def read_store(row: RowMapping) -> Store:
         row["created_at"],
         row["updated_at"],
         row["closed_at"],
+        row["next_closure_at"],
     )
 
 
 def read_geofence(row: RowMapping) -> Geofence:
     """A geofence from ``GEOFENCE_COLUMNS``."""
+    schedule = row["schedule"]
     content = GeofenceContent(
         store_id=row["store_id"],
         received=orjson.loads(row["received"]),
         datum=Datum(row["datum"]),
         shape=shape_from_wkb(row["outline"], row["radius_m"]),
+        schedule=None if schedule is None else decode_schedule(orjson.loads(schedule)),
+        dwell_s=tuple(row["dwell_s"]),
     )
     return Geofence(
         row["geofence_id"],
@@ -218,6 +239,8 @@ def _store_row(store: Store) -> dict[str, Any]:
         "address": content.address,
         "timezone": content.timezone,
         "tags": _BETWEEN_TAGS.join(content.tags),
+        "hours": None if content.hours is None else _json(encode_hours(content.hours)),
+        "next_closure_at": store.next_closure_at,
         "lon": content.position.lon,
         "lat": content.position.lat,
         "received_latitude": content.received.latitude,
@@ -230,16 +253,22 @@ def _store_row(store: Store) -> dict[str, Any]:
 
 
 def _geofence_row(geofence: Geofence) -> dict[str, Any]:
+    content = geofence.content
+    schedule = content.schedule
+    until = None if schedule is None else schedule.valid_until
     return {
         "geofence_id": geofence.geofence_id,
-        "store_id": geofence.content.store_id,
+        "store_id": content.store_id,
         "version": geofence.version,
-        "received": orjson.dumps(geofence.content.received).decode(),
-        "datum": geofence.content.datum.value,
+        "ends_at": until if geofence.closed_at is None else None,
+        "received": _json(content.received),
+        "datum": content.datum.value,
+        "schedule": None if schedule is None else _json(encode_schedule(schedule)),
+        "dwell_s": ",".join(map(str, content.dwell_s)),
         "created_at": geofence.created_at,
         "updated_at": geofence.updated_at,
         "closed_at": geofence.closed_at,
-        **_outline(geofence.content.shape),
+        **_outline(content.shape),
     }
 
 
@@ -249,6 +278,10 @@ def _outline(shape: Shape) -> Mapping[str, Any]:
         return {"lon": center.lon, "lat": center.lat, "radius_m": shape.radius_m, "area": None}
     parts = MultiPolygon(shapely.get_parts(shape.geometry).tolist())
     return {"lon": None, "lat": None, "radius_m": None, "area": shapely.to_wkb(parts)}
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return orjson.dumps(document).decode()
 
 
 def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -32,7 +32,10 @@ _COORDINATE_DIGITS = 7
 
 @dataclass(frozen=True, slots=True)
 class RowDefaults:
-    """What holds where a row does not say otherwise; ``datum`` is the whole file's."""
+    """What holds where a row does not say otherwise; ``datum`` is the whole file's.
+
+    A row without any time zone gets that of its place.
+    """
 
     datum: Datum = Datum.WGS84
     radius_m: float = DEFAULT_RADIUS_M

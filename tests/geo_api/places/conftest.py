@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.metadata import FEED, IDEMPOTENCY
 from services.geo_api.places import endpoints as places
+from services.geo_api.places.domain import VisitsEnd
+from services.geo_api.presence.domain import ClosedBy
 from services.geo_api.presence.service import close_visits_of_store
 from services.geo_api.settings import GeoSettings
 from shared.auth import TokenVerifier
@@ -23,8 +25,10 @@ from shared.keys import load_geo_keys
 from tests.conftest import DatabaseUrls, Tokens
 
 
-async def close_visits(connection: AsyncConnection, store_id: str, at: datetime) -> None:
-    await close_visits_of_store(connection, FEED, store_id, at)
+async def close_visits(
+    connection: AsyncConnection, store_id: str, at: datetime, why: VisitsEnd
+) -> None:
+    await close_visits_of_store(connection, FEED, store_id, at, ClosedBy(why))
 
 
 @pytest.fixture

@@ -213,4 +213,4 @@ async def test_visits_end_with_the_last_geofence_of_a_store_and_not_before(
     assert await sql.fetchval("SELECT state FROM geo.visits") == "open"
     await client.delete("/v1/geofences/g2")
 
-    assert await sql.fetchval("SELECT closed_by FROM geo.visits") == "store_closed"
+    assert await sql.fetchval("SELECT closed_by FROM geo.visits") == "fence_removed"

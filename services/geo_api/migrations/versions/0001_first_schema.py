@@ -36,8 +36,9 @@ def upgrade() -> None:
         sa.Column("check_in_id", sa.Uuid(), nullable=False),
         sa.Column("request_hash", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("answer", sa.Text(), nullable=True),
-        sa.Column("decisions", sa.Text(), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.Column("explanation", sa.LargeBinary(), nullable=True),
+        sa.Column("reduced", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("subject_id", "check_in_id", name=op.f("pk_check_in_receipts")),
         schema="geo",
     )
@@ -47,7 +48,7 @@ def upgrade() -> None:
         ["received_at"],
         unique=False,
         schema="geo",
-        postgresql_where="decisions IS NOT NULL",
+        postgresql_where="reduced IS NULL",
     )
     op.create_table(
         "check_ins",
@@ -63,7 +64,6 @@ def upgrade() -> None:
         sa.Column("cell", sa.BigInteger(), nullable=True),
         sa.Column("inside", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("uncertain", sa.ARRAY(sa.Text()), nullable=False),
-        sa.Column("matches", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("signals", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("consent_purpose", sa.Text(), nullable=False),
         sa.Column("consent_version", sa.Text(), nullable=False),
@@ -82,6 +82,14 @@ def upgrade() -> None:
         ["subject_id", "occurred_at"],
         unique=False,
         schema="geo",
+    )
+    op.create_index(
+        op.f("ix_check_ins_received_at"),
+        "check_ins",
+        ["received_at"],
+        unique=False,
+        schema="geo",
+        postgresql_using="brin",
     )
     op.create_table(
         "coupon_codes",
@@ -315,6 +323,8 @@ def upgrade() -> None:
         sa.Column("address", sa.Text(), nullable=True),
         sa.Column("timezone", sa.Text(), nullable=False),
         sa.Column("tags", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("hours", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("next_closure_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "location",
             Geography(
@@ -349,6 +359,14 @@ def upgrade() -> None:
         schema="geo",
         postgresql_using="gist",
         postgresql_ops={},
+    )
+    op.create_index(
+        "ix_stores_next_closure_at",
+        "stores",
+        ["next_closure_at"],
+        unique=False,
+        schema="geo",
+        postgresql_where="next_closure_at IS NOT NULL",
     )
     op.create_index(
         "ix_stores_tags", "stores", ["tags"], unique=False, schema="geo", postgresql_using="gin"
@@ -506,6 +524,7 @@ def upgrade() -> None:
         sa.Column("geofence_id", sa.Text(), nullable=False),
         sa.Column("store_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
@@ -515,6 +534,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("geofence_id", name=op.f("pk_geofences")),
         schema="geo",
+    )
+    op.create_index(
+        "ix_geofences_ends_at",
+        "geofences",
+        ["ends_at"],
+        unique=False,
+        schema="geo",
+        postgresql_where="ends_at IS NOT NULL",
     )
     op.create_index(
         op.f("ix_geofences_index_version"),
@@ -594,6 +621,8 @@ def upgrade() -> None:
         ),
         sa.Column("received", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("datum", sa.Text(), nullable=False),
+        sa.Column("schedule", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("dwell_s", sa.ARRAY(sa.Integer()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.CheckConstraint(
@@ -643,6 +672,12 @@ def downgrade() -> None:
     op.drop_table("offer_counters", schema="geo")
     op.drop_index(op.f("ix_geofences_store_id"), table_name="geofences", schema="geo")
     op.drop_index(op.f("ix_geofences_index_version"), table_name="geofences", schema="geo")
+    op.drop_index(
+        "ix_geofences_ends_at",
+        table_name="geofences",
+        schema="geo",
+        postgresql_where="ends_at IS NOT NULL",
+    )
     op.drop_table("geofences", schema="geo")
     op.drop_index(op.f("ix_coupons_subject_id_granted_at"), table_name="coupons", schema="geo")
     op.drop_index(op.f("ix_coupons_offer_id_granted_at"), table_name="coupons", schema="geo")
@@ -670,6 +705,12 @@ def downgrade() -> None:
     op.drop_table("tombstones", schema="geo")
     op.drop_index(op.f("ix_subjects_person_id"), table_name="subjects", schema="geo")
     op.drop_table("subjects", schema="geo")
+    op.drop_index(
+        "ix_stores_next_closure_at",
+        table_name="stores",
+        schema="geo",
+        postgresql_where="next_closure_at IS NOT NULL",
+    )
     op.drop_index("ix_stores_tags", table_name="stores", schema="geo", postgresql_using="gin")
     op.drop_geospatial_index(
         "ix_stores_location",
@@ -715,12 +756,18 @@ def downgrade() -> None:
     op.drop_table("day_keys", schema="geo")
     op.drop_index(op.f("ix_coupon_codes_subject_id"), table_name="coupon_codes", schema="geo")
     op.drop_table("coupon_codes", schema="geo")
+    op.drop_index(
+        op.f("ix_check_ins_received_at"),
+        table_name="check_ins",
+        schema="geo",
+        postgresql_using="brin",
+    )
     op.drop_index(op.f("ix_check_ins_subject_id_occurred_at"), table_name="check_ins", schema="geo")
     op.drop_table("check_ins", schema="geo")
     op.drop_index(
         "ix_check_in_receipts_reducible",
         table_name="check_in_receipts",
         schema="geo",
-        postgresql_where="decisions IS NOT NULL",
+        postgresql_where="reduced IS NULL",
     )
     op.drop_table("check_in_receipts", schema="geo")

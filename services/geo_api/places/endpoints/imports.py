@@ -69,7 +69,11 @@ def _asked(
         float, Query(ge=1, le=100_000, description="For rows without an outline of their own")
     ] = DEFAULT_RADIUS_M,
     timezone: Annotated[
-        Zone | None, Query(description="For rows without one", examples=["America/New_York"])
+        Zone | None,
+        Query(
+            description="For rows without one; without it, the time zone of the place is taken",
+            examples=["America/New_York"],
+        ),
     ] = None,
     dry_run: Annotated[bool, Query(description="Only say what would happen")] = False,
     mapped: Annotated[

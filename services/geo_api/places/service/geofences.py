@@ -10,6 +10,7 @@ from services.geo_api.places.domain import (
     GeofenceContent,
     GeofenceUnknown,
     Outcome,
+    VisitsEnd,
     close_geofence,
     put_geofence,
     require_open,
@@ -61,4 +62,4 @@ async def close(
     await write_and_publish(connection, writer, Changes(geofences=[closed]), held)
     store_id = geofence.content.store_id
     if not await repository.open_geofences_of(connection, store_id):
-        await writer.close_visits(connection, store_id, writer.at)
+        await writer.close_visits(connection, store_id, writer.at, VisitsEnd.FENCE_REMOVED)

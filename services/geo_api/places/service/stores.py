@@ -10,6 +10,7 @@ from services.geo_api.places.domain import (
     Store,
     StoreContent,
     StoreUnknown,
+    VisitsEnd,
     close_geofence,
     close_store,
     put_store,
@@ -56,4 +57,4 @@ async def close(
     geofences = await repository.open_geofences_of(connection, store_id)
     changes = Changes([closed], [close_geofence(geofence, writer.at) for geofence in geofences])
     await write_and_publish(connection, writer, changes, held)
-    await writer.close_visits(connection, store_id, writer.at)
+    await writer.close_visits(connection, store_id, writer.at, VisitsEnd.STORE_CLOSED)

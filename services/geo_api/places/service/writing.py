@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.feeding import tell
 from services.geo_api.places import repository
-from services.geo_api.places.domain import Geofence, Store
+from services.geo_api.places.domain import Geofence, Store, VisitsEnd
 from shared.contracts.events import EventType
 from shared.feed.outbox import PreparedEvent, enqueue
 from shared.feed.tables import FeedTables
@@ -18,7 +18,7 @@ class ClosesVisits(Protocol):
     """Ends the open visits at a store, in the transaction of ``connection``; visits know how."""
 
     async def __call__(
-        self, connection: AsyncConnection, store_id: str, at: datetime, /
+        self, connection: AsyncConnection, store_id: str, at: datetime, why: VisitsEnd, /
     ) -> object: ...
 
 

@@ -13,13 +13,13 @@ import hmac
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
+from cli.connecting import connected
 from cli.database import Database, parse
 from cli.home import PROJECT
 from cli.output import CommandFailed
@@ -63,7 +63,7 @@ def migrate(plan: Plan) -> None:
 
 async def _within_lock(plan: Plan) -> None:
     await _create_database(plan.database)
-    async with _connected(plan.database) as admin:
+    async with connected(plan.database) as admin:
         await admin.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await _require_postgis(admin)
         owner_password = secrets.token_hex(24)
@@ -102,32 +102,13 @@ def _plan(environment: Mapping[str, str]) -> Plan:
     return Plan(parse(url), geo_password, member_password, Path(keys))
 
 
-@asynccontextmanager
-async def _connected(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    try:
-        connection = await asyncpg.connect(database.url, timeout=30)
-    except (OSError, TimeoutError) as error:
-        raise CommandFailed(
-            f"No database server answers at {database.place}.", "Is it started and reachable?"
-        ) from error
-    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
-        raise CommandFailed(
-            f"{database.place} does not let {database.user} in: {error}.",
-            "Look at the user and the password in SOLOMO_DATABASE_URL.",
-        ) from error
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def _create_database(database: Database) -> None:
     try:
-        async with _connected(database):
+        async with connected(database):
             return
     except asyncpg.InvalidCatalogNameError:
         pass
-    async with _connected(database.named("postgres")) as admin:
+    async with connected(database.named("postgres")) as admin:
         try:
             quoted = await admin.fetchval(
                 "SELECT format('CREATE DATABASE %I', $1::text)", database.name
@@ -217,7 +198,7 @@ def _migrations(schema: str) -> Path:
 
 async def _protect(owner: Database) -> None:
     """A service reads which installation and version it is in, and cannot change that."""
-    async with _connected(owner) as connection:
+    async with connected(owner) as connection:
         for schema in SCHEMAS:
             for table in ("installation", "alembic_version"):
                 name = f"{schema}.{table}"

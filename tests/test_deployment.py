@@ -8,6 +8,7 @@ import fnmatch
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from cli.parts import Part
 from cli.postgres import require_programs
 from services.geo_api.settings import GeoSettings
 from services.member_api.settings import MemberSettings
+from shared.keys import IRREPLACEABLE
 from shared.settings import ServiceSettings
 from tests.clusters import running_cluster
 
@@ -270,6 +272,26 @@ def test_the_database_s_command_is_one_that_it_understands(machine: Machine) -> 
     assert code == 0, log.read_text()
     assert int(log.read_text()) * 8192 == 512 * 1024**2
     assert SERVICES["postgis"]["image"].startswith("postgis/postgis:15-")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", ["", *IRREPLACEABLE])
+def test_lost_keys_are_not_replaced_under_a_database_that_was_written_with_them(
+    lost: str, prepared: Machine
+) -> None:
+    kept = prepared.keys.with_name("kept")
+    shutil.copytree(prepared.keys, kept)
+    path = prepared.keys / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    try:
+        done = prepared.run("keys")
+        assert done.returncode == 1
+        assert "Restore the keys folder" in done.stderr
+        assert not path.exists()
+    finally:
+        shutil.rmtree(prepared.keys, ignore_errors=True)
+        kept.rename(prepared.keys)
+    assert prepared.run("keys").returncode == 0
 
 
 @pytest.mark.slow

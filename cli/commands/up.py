@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.home import PROJECT, Home, Secrets
 from cli.installation import Installation, locked, prepare, require_space
-from cli.keys import create_keys, require_keys
+from cli.keys import provide_keys, remembers_keys
 from cli.output import CommandFailed, Output
 from cli.parts import Part, environment_of
 
@@ -36,9 +36,7 @@ def run(_arguments: argparse.Namespace, output: Output) -> int:
 
 def _bring_up(installation: Installation, output: Output) -> list[str]:
     """Start what is down, in order; gives back what had to be started."""
-    if installation.cluster is not None and installation.cluster.exists:
-        require_keys(installation.home.keys)
-    create_keys(installation.home.keys)
+    provide_keys(installation.home.keys, lambda: _is_in_use(installation))
     started = []
     if installation.cluster is not None and installation.cluster.process is None:
         output.step("Starting PostgreSQL ...")
@@ -56,6 +54,13 @@ def _bring_up(installation: Installation, output: Output) -> list[str]:
     output.step(f"Starting {' and '.join(part.name for part in down)} ...")
     _start(down, wanted)
     return [*started, *(part.name for part in down)]
+
+
+def _is_in_use(installation: Installation) -> bool:
+    """Whether the database may hold what was written under keys; a server of ours may be down."""
+    if installation.cluster is not None:
+        return installation.cluster.exists
+    return remembers_keys(installation.database)
 
 
 def _serves(part: Part, environment: dict[str, str]) -> bool:

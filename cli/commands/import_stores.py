@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the file's coordinates (default: wgs84)")  # fmt: skip
     add("--radius-m", type=metres, metavar="M",
         help="of the circle for a row without an outline or a radius of its own")  # fmt: skip
-    add("--timezone", metavar="ZONE", help="for rows without one, such as America/New_York")
+    add("--timezone", metavar="ZONE",
+        help="for rows without one, such as America/New_York (default: that of the place)")  # fmt: skip
     add("--brand", help="for rows without one")
     add("--map", action="append", default=[], metavar="FIELD=COLUMN",
         help="where a field stands, if not under a usual name; may be repeated")  # fmt: skip

@@ -169,7 +169,7 @@ async def _whose(
         return await people.anchor_of(connection, body.person_id)
     sealed = people.seal(context.keys, body.subject.identity("/subject"))
     await people.lock_people(connection, [sealed.subject_id])
-    await people.vouch_for(connection, [sealed], context.clock())
+    await people.vouch_for(connection, [sealed], context.announcer, context.clock())
     return sealed.subject_id
 
 

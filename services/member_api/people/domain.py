@@ -1,8 +1,7 @@
 """Who is one person: components of a ledger of merges, and the rules that speak against one."""
 
 import hmac
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -36,11 +35,15 @@ class SubjectState:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A live entry of the ledger: two subjects are one person."""
+    """A live entry of the ledger: two subjects are one person.
+
+    ``overrides`` names the rule that somebody set aside for it. Ids of merges sort by their time.
+    """
 
     merge_id: UUID
     subject_a: UUID
     subject_b: UUID
+    overrides: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Objection(StrEnum):
     UNIQUE_NAMESPACE = "unique_namespace"
     TOO_MANY_IDENTITIES = "too_many_identities"
     TOO_MANY_MERGES = "too_many_merges"
+    TAKEN_BACK = "taken_back"
 
 
 class PersonNotFound(NotFound):
@@ -129,25 +133,59 @@ def person_of(component: Iterable[UUID]) -> UUID:
 
 
 def objection(
-    component: Sequence[UUID], edges: int, identities: Iterable[KnownIdentity]
+    sides: tuple[Collection[UUID], Collection[UUID]],
+    edges: int,
+    identities: Iterable[KnownIdentity],
 ) -> Objection | None:
-    """What speaks against a person of these subjects, joined by that many merges.
+    """What speaks against making one person of two, joined by that many merges then.
 
-    ``identities`` are those of the component's subjects. Source: the rules R2, R3 and R6 on
-    identity, drawn from how customer data platforms went wrong with merges.
+    ``sides`` are the subjects of each, ``identities`` those of both. Two numbers that stand on
+    one side already speak against nothing: somebody knew better when they came together.
+    Source: the rules R2, R3 and R6 on identity, drawn from how customer data platforms went
+    wrong with merges.
     """
-    held = Counter(
-        (identity.namespace, identity.issuer)
-        for identity in identities
-        if identity.namespace in UNIQUE_NAMESPACES
-    )
-    if any(count > 1 for count in held.values()):
+    one, other = sides
+    numbers = _unique_numbers(identities)
+    if _held(one, numbers) & _held(other, numbers):
         return Objection.UNIQUE_NAMESPACE
-    if len(component) > MAX_IDENTITIES:
+    if len(one) + len(other) > MAX_IDENTITIES:
         return Objection.TOO_MANY_IDENTITIES
     if edges > MAX_MERGES:
         return Objection.TOO_MANY_MERGES
     return None
+
+
+def contradicted(edges: Iterable[Edge], identities: Iterable[KnownIdentity]) -> list[Edge]:
+    """The merges that their numbers would have spoken against, had they been known in time.
+
+    The ledger is gone through as it was written, with all that is known now; where somebody set
+    the rule aside it stays so. What is left does not depend on whether a number or a merge came
+    first.
+    """
+    numbers = _unique_numbers(identities)
+    accepted: list[Edge] = []
+    refused: list[Edge] = []
+    for edge in sorted(edges, key=lambda edge: edge.merge_id):
+        groups = siblings((edge.subject_a, edge.subject_b), accepted)
+        held = [_held(groups[end], numbers) for end in (edge.subject_a, edge.subject_b)]
+        knew_better = edge.overrides == Objection.UNIQUE_NAMESPACE
+        (accepted if knew_better or not held[0] & held[1] else refused).append(edge)
+    return refused
+
+
+def _unique_numbers(identities: Iterable[KnownIdentity]) -> dict[UUID, tuple[Namespace, str]]:
+    """The kind of number that each subject is, if it is one that a person has once."""
+    return {
+        identity.subject_id: (identity.namespace, identity.issuer)
+        for identity in identities
+        if identity.namespace in UNIQUE_NAMESPACES
+    }
+
+
+def _held(
+    subjects: Iterable[UUID], numbers: Mapping[UUID, tuple[Namespace, str]]
+) -> set[tuple[Namespace, str]]:
+    return {numbers[subject] for subject in subjects if subject in numbers}
 
 
 def tombstone_hash(identity_key: bytes, subject_id: UUID) -> bytes:

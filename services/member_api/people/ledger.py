@@ -27,7 +27,7 @@ _IDENTITIES = text("""
 """)
 
 _LIVE_EDGES = text("""
-    SELECT merge_id, subject_a, subject_b FROM member.merges
+    SELECT merge_id, subject_a, subject_b, overrides FROM member.merges
     WHERE undone_at IS NULL AND (subject_a = ANY(CAST(:subjects AS uuid[]))
         OR subject_b = ANY(CAST(:subjects AS uuid[])))
 """)
@@ -63,6 +63,15 @@ _UNDO = text(f"""
     UPDATE member.merges SET undone_at = GREATEST(:now, merged_at), undone_by = :actor
     WHERE merge_id = :merge_id AND undone_at IS NULL
     RETURNING {_MERGE_COLUMNS}
+""")
+
+# What a rule took back is no word of a human's, and the rule speaks for itself.
+_TAKEN_BACK = text("""
+    SELECT EXISTS (
+        SELECT FROM member.merges
+        WHERE subject_a = :subject_a AND subject_b = :subject_b
+            AND undone_at IS NOT NULL AND undone_by NOT LIKE 'rule:%'
+    )
 """)
 
 _LEDGER = text(f"""
@@ -188,6 +197,12 @@ async def undo(
     values = {"merge_id": merge_id, "actor": actor, "now": now}
     row = (await connection.execute(_UNDO, values)).mappings().first()
     return None if row is None else MergeEntry(**row)
+
+
+async def was_taken_back(connection: AsyncConnection, ends: tuple[UUID, UUID]) -> bool:
+    """Whether somebody has undone a merge of just these two."""
+    values = {"subject_a": min(ends), "subject_b": max(ends)}
+    return bool(await connection.scalar(_TAKEN_BACK, values))
 
 
 async def ledger(

@@ -81,7 +81,7 @@ async def _attach(
     if not applicant.is_vouched:
         await membership.claim(connection, applicant.subject_id, identities, now)
         return [AttachedIdentity(Namespace(i.namespace), Attached.CLAIMED) for i in identities]
-    await people.vouch_for(connection, identities, now)
+    await people.vouch_for(connection, identities, context.announcer, now)
     return [
         await _join(connection, context, applicant, (identity.namespace, identity.subject_id), now)
         for identity in identities

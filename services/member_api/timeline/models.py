@@ -75,13 +75,16 @@ class Redemption(Base):
 
 
 class ErasedRedemption(Base):
-    """The amounts of a redemption whose subject was erased: the books must still add up."""
+    """The amounts of a redemption whose subject was erased: the books must still add up.
+
+    ``redeemed_at`` is null while only the reversal was told.
+    """
 
     __tablename__ = "erased_redemptions"
     __table_args__ = (Index(None, "redeemed_at"),)
 
     redemption_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    redeemed_at: Mapped[datetime] = mapped_column(Timestamp)
+    redeemed_at: Mapped[datetime | None] = mapped_column(Timestamp)
     store_id: Mapped[str | None] = mapped_column(Text)
     amount_minor: Mapped[int | None] = mapped_column(BigInteger)
     currency: Mapped[str | None] = mapped_column(Text)

@@ -14,12 +14,13 @@ from services.member_api.people.announcing import Announcer, Happening
 from services.member_api.people.domain import is_erased
 from services.member_api.people.service import Touch
 from services.member_api.tables import FEED
-from services.member_api.timeline import writing
+from services.member_api.timeline import forgetting, writing
 from services.member_api.timeline.facts import (
     TIMELINE_TYPES,
     Fact,
     UnreadableEvent,
     read_event,
+    uuid_of,
 )
 from services.member_api.transactions import Contended, in_transaction, sqlstate
 from shared.contracts.events import Applied, EventType
@@ -84,12 +85,20 @@ class Recorder:
         async def act(session: AsyncSession) -> list[int]:
             connection = await session.connection()
             applied = await record(connection, self.keys, facts, now)
-            buyers = _redeemers(facts[index] for index in applied)
-            if buyers:
-                await self.announcer.people_changed(connection, buyers, now)
+            await self._follow(connection, [facts[index] for index in applied], now)
             return applied
 
         return await in_transaction(self.database, act)
+
+    async def _follow(
+        self, connection: AsyncConnection, applied: Sequence[Fact], now: datetime
+    ) -> None:
+        """What new facts mean for who somebody is."""
+        observed = [fact.identity for fact in applied if fact.identity is not None]
+        await people.vouch_for(connection, observed, self.announcer, now)
+        buyers = _redeemers(applied)
+        if buyers:
+            await self.announcer.people_changed(connection, buyers, now)
 
 
 async def record(
@@ -97,19 +106,17 @@ async def record(
 ) -> list[int]:
     """Apply facts in the caller's transaction; gives the positions of those that were new.
 
-    What lies before an erasure is forgotten without a trace. The people of subjects that
-    redeemed are locked. Raises Contended.
+    What lies before an erasure is forgotten, but for the amounts in the books. The people of
+    subjects that redeemed, or got a number that a person has once, are locked. Raises Contended.
     """
     subjects = {fact.subject_id for fact in facts if fact.subject_id is not None}
     erased = await people.erasures(connection, keys.identity, subjects)
-    alive = [
-        position
-        for position, fact in enumerate(facts)
-        if fact.subject_id is None or not is_erased(erased, fact.subject_id, fact.at)
-    ]
+    forgotten = await _forgotten(connection, facts, erased) if erased else frozenset()
+    alive = [position for position in range(len(facts)) if position not in forgotten]
     claims = [(facts[p].subject_id, facts[p].event_id, facts[p].revision) for p in alive]
     applied = [alive[index] for index in await claim_new(connection, FEED, claims, now)]
-    await _write(connection, [facts[position] for position in applied], now)
+    await _write(connection, [facts[position] for position in applied])
+    await _keep_books(connection, [facts[position] for position in sorted(forgotten)])
     if await people.erasures(connection, keys.identity, subjects) != erased:
         raise Contended
     return applied
@@ -136,7 +143,7 @@ async def record_happenings(
     await record(connection, keys, facts, now)
 
 
-async def _write(connection: AsyncConnection, facts: Sequence[Fact], now: datetime) -> None:
+async def _write(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
     """Write claimed facts. Their order does not matter, as each has a place of its own."""
     personal = [fact for fact in facts if fact.subject_id is not None]
     items = [fact for fact in personal if fact.type in TIMELINE_TYPES and not fact.retracted]
@@ -151,8 +158,6 @@ async def _write(connection: AsyncConnection, facts: Sequence[Fact], now: dateti
     for kind, fold in _FOLDS.items():
         if kind.value in by_type:
             await fold(connection, by_type[kind.value])
-    observed = [fact.identity for fact in personal if fact.identity is not None]
-    await people.vouch_for(connection, observed, now)
 
 
 _FOLDS = {
@@ -165,23 +170,49 @@ _FOLDS = {
 }
 
 
+async def _forgotten(
+    connection: AsyncConnection, facts: Sequence[Fact], erased: Mapping[UUID, datetime]
+) -> frozenset[int]:
+    """Positions of facts from before an erasure, or about a redemption from before one."""
+    reversals = {
+        position: uuid_of(fact.data, "redemption_id")
+        for position, fact in enumerate(facts)
+        if fact.type == EventType.REDEMPTION_REVERSED and fact.subject_id in erased
+    }
+    booked = await forgetting.booked(connection, reversals.values())
+    return frozenset(
+        position
+        for position, fact in enumerate(facts)
+        if (fact.subject_id is not None and is_erased(erased, fact.subject_id, fact.at))
+        or reversals.get(position) in booked
+    )
+
+
+async def _keep_books(connection: AsyncConnection, forgotten: Sequence[Fact]) -> None:
+    """The amounts of redemptions that are told only after their subject was erased."""
+    redeemed = [f for f in forgotten if f.type == EventType.COUPON_REDEEMED and not f.retracted]
+    await forgetting.book(connection, redeemed)
+    reversed_ = [f for f in forgotten if f.type == EventType.REDEMPTION_REVERSED]
+    await forgetting.book_reversals(connection, [f for f in reversed_ if not f.retracted])
+
+
 async def _touch(
     connection: AsyncConnection, personal: Sequence[Fact], items: Sequence[Fact]
 ) -> None:
-    """Lock the subjects, and the people of those who redeemed, adding what they did."""
+    """Lock the subjects, adding what they did, and whole people where all of one matters."""
     touches = {fact.subject: Touch() for fact in personal}
     for item in items:
         touch = touches[item.subject]
         touch.first_at = item.at if touch.first_at is None else min(touch.first_at, item.at)
         touch.last_at = item.at if touch.last_at is None else max(touch.last_at, item.at)
         _count(touch, item.type)
-    buyers = _redeemers(personal)
-    for sibling in await people.with_siblings(connection, buyers) if buyers else ():
+    whole = _redeemers(personal) | _numbered(personal)
+    for sibling in await people.with_siblings(connection, whole) if whole else ():
         touches.setdefault(sibling, Touch())
     if touches:
         await people.touch(connection, touches)
-    if buyers:
-        await people.require_whole(connection, touches, buyers)
+    if whole:
+        await people.require_whole(connection, touches, whole)
 
 
 async def _recount(
@@ -202,8 +233,13 @@ def _count(touch: Touch, kind: str) -> None:
     touch.coupons_granted += kind == EventType.COUPON_GRANTED
 
 
-def _redeemers(facts: Any) -> set[UUID]:
+def _redeemers(facts: Sequence[Fact]) -> set[UUID]:
     return {fact.subject for fact in facts if fact.type in _REDEMPTIONS}
+
+
+def _numbered(facts: Sequence[Fact]) -> set[UUID]:
+    """Subjects that turn out to be a number of which a person has one."""
+    return {fact.subject for fact in facts if fact.identity and people.is_unique(fact.identity)}
 
 
 def _result(raw: Any, status: Applied, reason: str | None = None) -> Result:

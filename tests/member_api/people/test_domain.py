@@ -15,6 +15,7 @@ from services.member_api.people.domain import (
     Edge,
     KnownIdentity,
     Objection,
+    contradicted,
     is_erased,
     objection,
     person_of,
@@ -83,27 +84,76 @@ def known(number: int, namespace: Namespace, issuer: str = "") -> KnownIdentity:
     return KnownIdentity(UUID(int=number), namespace, issuer, None, verified=True)
 
 
+ONE, OTHER = SUBJECTS[:1], SUBJECTS[1:2]
+
+
 @pytest.mark.parametrize("namespace", [Namespace.MEMBER_NO, Namespace.WECHAT_UNIONID])
 def test_two_numbers_of_a_unique_kind_are_two_people(namespace: Namespace) -> None:
     two = [known(1, namespace, "x"), known(2, namespace, "x")]
     of_different_issuers = [known(1, namespace, "x"), known(2, namespace, "y")]
 
-    assert objection(SUBJECTS[:2], 1, two) is Objection.UNIQUE_NAMESPACE
-    assert objection(SUBJECTS[:2], 1, of_different_issuers) is None
+    assert objection((ONE, OTHER), 1, two) is Objection.UNIQUE_NAMESPACE
+    assert objection((ONE, OTHER), 1, of_different_issuers) is None
 
 
 def test_two_phones_may_be_one_person() -> None:
     phones = [known(1, Namespace.PHONE), known(2, Namespace.PHONE)]
 
-    assert objection(SUBJECTS[:2], 1, phones) is None
+    assert objection((ONE, OTHER), 1, phones) is None
 
 
 def test_a_person_has_at_most_fifty_identities_and_twenty_merges() -> None:
-    crowd = [UUID(int=number) for number in range(MAX_IDENTITIES + 1)]
+    crowd = [UUID(int=number) for number in range(1, MAX_IDENTITIES + 1)]
 
-    assert objection(crowd[:-1], MAX_MERGES, []) is None
-    assert objection(crowd, MAX_MERGES, []) is Objection.TOO_MANY_IDENTITIES
-    assert objection(SUBJECTS, MAX_MERGES + 1, []) is Objection.TOO_MANY_MERGES
+    assert objection((crowd[1:], crowd[:1]), MAX_MERGES, []) is None
+    assert objection((crowd, [UUID(int=99)]), MAX_MERGES, []) is Objection.TOO_MANY_IDENTITIES
+    assert objection((ONE, OTHER), MAX_MERGES + 1, []) is Objection.TOO_MANY_MERGES
+
+
+def test_what_somebody_knew_better_about_speaks_against_no_later_merge() -> None:
+    numbers = [known(1, Namespace.MEMBER_NO), known(2, Namespace.MEMBER_NO)]
+    of_both = [*ONE, *OTHER]
+
+    assert objection((of_both, SUBJECTS[2:3]), 2, numbers) is None
+    third = [*numbers, known(3, Namespace.MEMBER_NO)]
+    assert objection((of_both, SUBJECTS[2:3]), 2, third) is Objection.UNIQUE_NAMESPACE
+
+
+def link(order: int, one: int, other: int, overrides: str | None = None) -> Edge:
+    return Edge(UUID(int=100 + order), SUBJECTS[one - 1], SUBJECTS[other - 1], overrides)
+
+
+def test_the_latest_merge_on_the_way_between_two_numbers_is_contradicted() -> None:
+    chain = [link(1, 1, 2), link(2, 3, 4), link(3, 2, 3), link(4, 4, 5)]
+    numbers = [known(1, Namespace.MEMBER_NO), known(4, Namespace.MEMBER_NO)]
+
+    assert contradicted(chain, []) == []
+    assert contradicted(chain, numbers) == [chain[2]]
+
+
+def test_an_override_stands_whatever_numbers_come_to_light() -> None:
+    numbers = [known(1, Namespace.MEMBER_NO), known(2, Namespace.MEMBER_NO)]
+
+    assert contradicted([link(1, 1, 2, "unique_namespace")], numbers) == []
+    of_another_rule = link(1, 1, 2, "too_many_merges")
+    assert contradicted([of_another_rule], numbers) == [of_another_rule]
+
+
+@given(ledgers, st.sets(st.integers(1, 8), max_size=5), st.randoms())
+def test_no_two_numbers_are_one_person_once_what_they_contradict_is_gone(
+    edges: list[Edge], numbered: set[int], chance: Random
+) -> None:
+    numbers = [known(number, Namespace.MEMBER_NO) for number in numbered]
+    shuffled = list(edges)
+    chance.shuffle(shuffled)
+
+    gone = contradicted(shuffled, numbers)
+
+    assert gone == contradicted(edges, numbers)
+    left = persons([edge for edge in edges if edge not in gone])
+    people = [left[number.subject_id] for number in numbers]
+    assert len(set(people)) == len(people)
+    assert contradicted([edge for edge in edges if edge not in gone], numbers) == []
 
 
 def test_what_happened_at_the_instant_of_an_erasure_is_forgotten_too() -> None:

@@ -55,7 +55,7 @@ def upgrade() -> None:
     op.create_table(
         "erased_redemptions",
         sa.Column("redemption_id", sa.Uuid(), nullable=False),
-        sa.Column("redeemed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("redeemed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("store_id", sa.Text(), nullable=True),
         sa.Column("amount_minor", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.Text(), nullable=True),

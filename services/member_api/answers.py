@@ -1,23 +1,43 @@
-"""Answers of endpoints that create: the same request gets the same answer, refusals included."""
+"""Answers of endpoints that create: the same request gets the same answer, refusals included.
 
-from collections.abc import Awaitable, Callable
+What was asked is kept as keyed hashes only: who asked, under which key, and for what. So the row
+of a request can outlive an erasure of whom it was about, and still tell a repeat.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.member_api.context import Context
+from services.member_api.people.domain import Erased
 from services.member_api.tables import IDEMPOTENCY_KEYS
 from services.member_api.transactions import in_transaction
+from shared.auth import Role
 from shared.errors import Conflict
 from shared.idempotency import StoredAnswer, once
+from shared.ids import birth_person_id
+from shared.keys import MemberKeys
 from shared.problems import MEDIA_TYPE, problem_body, status_of
 
 REMEMBERED_FOR = timedelta(hours=24)
+
+# A stored answer may name a person or subject anywhere.
+_FORGET = text("""
+    UPDATE member.idempotency_keys AS k SET status = :status, answer = CAST(:answer AS json)
+    WHERE k.scope = ANY(CAST(:scopes AS text[])) OR EXISTS (
+        SELECT FROM unnest(CAST(:names AS text[])) AS who (name)
+        WHERE position(who.name IN k.answer::text) > 0
+    )
+""")
 
 Act = Callable[[AsyncConnection], Awaitable[tuple[int, BaseModel]]]
 
@@ -45,8 +65,10 @@ class Asked:
 async def answer_once(context: Context, asked: Asked, act: Act) -> Response:
     """Run ``act`` once under the request's key, in one transaction, and answer what it gives.
 
-    A Conflict that ``act`` raises undoes its writes and is remembered as the answer.
+    The answer is remembered for 24 hours. A Conflict that ``act`` raises undoes its writes and
+    is remembered too.
     """
+    secret = context.keys.identity
 
     async def transact(session: AsyncSession) -> StoredAnswer:
         async def guarded() -> tuple[int, dict[str, Any]]:
@@ -61,10 +83,10 @@ async def answer_once(context: Context, asked: Asked, act: Act) -> Response:
         return await once(
             session,
             IDEMPOTENCY_KEYS,
-            scope=asked.scope,
+            scope=_blind(secret, asked.scope.encode()),
             endpoint=asked.endpoint,
-            key=asked.key,
-            request=asked.canonical,
+            key=_blind(secret, asked.key.encode()),
+            request=_blind(secret, asked.canonical).encode(),
             ttl=REMEMBERED_FOR,
             now=context.clock(),
             act=guarded,
@@ -75,3 +97,26 @@ async def answer_once(context: Context, asked: Asked, act: Act) -> Response:
     is_problem = stored.status >= 400  # noqa: PLR2004 - HTTP's own numbers
     media_type = MEDIA_TYPE if is_problem else "application/json"
     return Response(orjson.dumps(stored.body), stored.status, media_type=media_type)
+
+
+async def forget_answers(
+    connection: AsyncConnection, keys: MemberKeys, subjects: Collection[UUID]
+) -> None:
+    """Put a refusal in place of every answer to or about ``subjects``, which are being erased.
+
+    Whoever repeats such a request is told of the erasure, and brings nobody back.
+    """
+    refusal = Erased("Whom this request was about was erased since. For another, use a new key.")
+    names = [str(name) for who in subjects for name in (who, birth_person_id(who))]
+    scopes = [_blind(keys.identity, f"{Role.MEMBER}:{who}".encode()) for who in subjects]
+    values = {
+        "status": status_of(Erased),
+        "answer": orjson.dumps(problem_body(refusal)).decode(),
+        "scopes": scopes,
+        "names": names,
+    }
+    await connection.execute(_FORGET, values)
+
+
+def _blind(secret: bytes, told: bytes) -> str:
+    return hmac.digest(secret, b"idempotency" + told, "sha256").hex()

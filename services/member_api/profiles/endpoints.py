@@ -85,9 +85,8 @@ async def erase_person(
 
     async def act(session: AsyncSession) -> ErasedOut:
         connection = await session.connection()
-        now = context.clock()
-        count = await erase(connection, context.keys, person_id, now)
-        return ErasedOut(erased_at=now, subjects_erased=count)
+        erased_at, count = await erase(connection, context.keys, person_id, context.clock)
+        return ErasedOut(erased_at=erased_at, subjects_erased=count)
 
     erased = await in_transaction(context.database, act)
     context.wake()

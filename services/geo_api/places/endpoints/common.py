@@ -1,5 +1,6 @@
 """What the endpoints of places share."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -41,6 +42,12 @@ def _writer(request: Request, caller: MayWrite) -> Writer:
     return Writer(caller.scope, state.clock(), state.feed_tables, state.close_visits)
 
 
+def _now(request: Request) -> datetime:
+    now: datetime = request.app.state.clock()
+    return now
+
+
+Now = Annotated[datetime, Depends(_now)]
 ByWriter = Annotated[Writer, Depends(_writer)]
 
 StoreId = Annotated[Slug, Path(description="The caller's own id of the store")]

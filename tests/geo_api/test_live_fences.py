@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import httpx
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy import make_url
 
 from services.geo_api.adapters.live_fences import LiveFences
+from services.geo_api.places.schedules import in_force
 from services.geo_api.presence.matching import Fix
 from shared.errors import Unavailable
 from tests.conftest import DatabaseUrls
@@ -63,6 +65,27 @@ async def test_a_change_made_over_http_is_matched_within_a_second_in_another_pro
 
     await client.delete("/v1/stores/s1")
     await until(lambda: inside(live) == [] and not live.current.stores)
+
+
+async def test_hours_schedules_and_dwell_times_come_along(
+    client: httpx.AsyncClient, live: LiveFences
+) -> None:
+    hours = {"weekly": {"monday": ["22:00-02:00"]}}
+    schedule = {"valid_until": "2026-12-24T20:00:00Z", "weekly": {"monday": ["08:00-12:00"]}}
+    await make_store(client, hours=hours)
+    await make_circle(client, schedule=schedule, dwell_s=[300, 900])
+    await until(lambda: len(live.current.index) == 1)
+
+    store_info = live.current.stores["s1"]
+    (fence,) = live.current.index.fences
+
+    in_the_night = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)
+    assert store_info.is_open(in_the_night)
+    assert not store_info.is_open(in_the_night + timedelta(hours=1))
+    assert fence.dwell_s == (300, 900)
+    monday_at_nine = datetime(2026, 11, 23, 14, tzinfo=UTC)
+    assert in_force(fence.schedule, store_info.timezone, monday_at_nine)
+    assert not in_force(fence.schedule, store_info.timezone, monday_at_nine + timedelta(weeks=6))
 
 
 async def test_without_notify_polling_finds_the_change_all_the_same(
@@ -222,14 +245,15 @@ async def fill(sql: "asyncpg.Connection[asyncpg.Record]", count: int) -> None:
     """So many stores with a circle each, as an import leaves them."""
     await sql.execute(
         f"""
-        INSERT INTO geo.stores SELECT 's' || n, 1, 'Store', NULL, NULL, 'America/New_York', '{{}}',
+        INSERT INTO geo.stores SELECT 's' || n, 1, 'Store', NULL, NULL, 'America/New_York', '{{}}', NULL, NULL,
             ST_MakePoint(-74 + n % 400 * 0.005, 40 + n / 400 * 0.005)::geography,
             40, -74, 'wgs84', now(), now(), NULL, 1
         FROM generate_series(1, {count}) AS n;
-        INSERT INTO geo.geofences SELECT store_id, store_id, 1, now(), now(), NULL, 1
+        INSERT INTO geo.geofences SELECT store_id, store_id, 1, NULL, now(), now(), NULL, 1
         FROM geo.stores;
         INSERT INTO geo.geofence_versions
-        SELECT store_id, 1, location, 100, NULL, '{{}}', 'wgs84', now(), 'test' FROM geo.stores;
+        SELECT store_id, 1, location, 100, NULL, '{{}}', 'wgs84', NULL, '{{}}', now(), 'test'
+        FROM geo.stores;
         UPDATE geo.fence_index_version SET version = 1;
         ANALYZE geo.stores, geo.geofences, geo.geofence_versions;
         """

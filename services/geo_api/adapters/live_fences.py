@@ -12,13 +12,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 import asyncpg
+import orjson
 import structlog
 from sqlalchemy import make_url
 
+from services.geo_api.places.hours import Hours, status
+from services.geo_api.places.hours_json import decode_hours, decode_schedule
 from services.geo_api.places.repository import CHANNEL
 from services.geo_api.presence.matching import Fence, FenceIndex
 from shared.errors import Unavailable
@@ -35,13 +39,14 @@ _NOTHING_HELD = -1
 _VERSION = "SELECT COALESCE((SELECT version FROM geo.fence_index_version WHERE id = 1), 0)"
 
 _CHANGED_STORES = """
-    SELECT store_id, name, brand, timezone, tags, closed_at IS NOT NULL AS closed
+    SELECT store_id, name, brand, timezone, tags, hours::text AS hours, closed_at IS NOT NULL AS closed
     FROM geo.stores
     WHERE index_version > $1 AND (closed_at IS NULL OR $1 >= 0)
 """
 
 _CHANGED_GEOFENCES = """
     SELECT g.geofence_id, g.store_id, g.version, g.closed_at IS NOT NULL AS closed, v.radius_m,
+        v.schedule::text AS schedule, v.dwell_s,
         ST_X(v.center::geometry) AS lon, ST_Y(v.center::geometry) AS lat,
         ST_AsBinary(v.area) AS area
     FROM geo.geofences AS g
@@ -56,13 +61,18 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
-    """What deciding needs to know of an open store."""
+    """What deciding needs to know of a store that is not closed for good."""
 
     store_id: str
     name: str
     brand: str | None
     timezone: str
     tags: frozenset[str]
+    hours: Hours | None = None
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether its opening hours let it be open at ``at``; unknown ones do."""
+        return status(self.hours, self.timezone, at).open
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +242,14 @@ def _combine(held: FenceSnapshot | None, changed: _Changed) -> FenceSnapshot:
 
 
 def _store(row: Mapping[str, Any]) -> StoreInfo:
+    hours = row["hours"]
     return StoreInfo(
-        row["store_id"], row["name"], row["brand"], row["timezone"], frozenset(row["tags"])
+        row["store_id"],
+        row["name"],
+        row["brand"],
+        row["timezone"],
+        frozenset(row["tags"]),
+        None if hours is None else decode_hours(orjson.loads(hours)),
     )
 
 
@@ -243,4 +259,12 @@ def _fence(row: Mapping[str, Any]) -> Fence:
         shape = Circle(LonLat(row["lon"], row["lat"]), row["radius_m"])
     else:
         shape = shape_from_wkb(row["area"])
-    return Fence(row["geofence_id"], row["store_id"], row["version"], shape)
+    schedule = row["schedule"]
+    return Fence(
+        row["geofence_id"],
+        row["store_id"],
+        row["version"],
+        shape,
+        None if schedule is None else decode_schedule(orjson.loads(schedule)),
+        tuple(row["dwell_s"]),
+    )

@@ -219,9 +219,13 @@ class StoreOut(BaseModel):
 
 
 class NearbyOut(StoreOut):
-    """``distance_m``: geodesic metres from the point asked about, rounded to the millimetre."""
+    """``distance_m``: geodesic metres from the point asked about, rounded to the millimetre.
+
+    ``open_now`` is by the opening hours; a store whose hours are not known counts as open.
+    """
 
     distance_m: float
+    open_now: bool
 
 
 class NearbyStores(BaseModel):

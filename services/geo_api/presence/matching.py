@@ -18,6 +18,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import STRtree
 
+from services.geo_api.places.schedules import Schedule
 from services.geo_api.presence.geometry import (
     envelopes,
     lens_overlap,
@@ -53,12 +54,17 @@ class Containment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """An active geofence of a store in one of its versions."""
+    """An active geofence of a store in one of its versions.
+
+    ``schedule`` says when it is in force, ``dwell_s`` after how many seconds a stay is a dwell.
+    """
 
     geofence_id: str
     store_id: str
     version: int
     shape: Shape
+    schedule: Schedule | None = None
+    dwell_s: tuple[int, ...] = ()
 
 
 class Fix(NamedTuple):

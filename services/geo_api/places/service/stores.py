@@ -1,5 +1,7 @@
 """Use cases of stores."""
 
+from datetime import datetime
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.places import repository
@@ -15,6 +17,7 @@ from services.geo_api.places.domain import (
     close_store,
     put_store,
 )
+from services.geo_api.places.hours import OpenState, Reason, is_open
 from services.geo_api.places.service.writing import Changes, Writer, write_and_publish
 
 
@@ -24,6 +27,15 @@ async def read(connection: AsyncConnection, store_id: str) -> Store:
     if store is None:
         raise StoreUnknown(f"There is no store {store_id}.")
     return store
+
+
+def open_state(store: Store, at: datetime) -> OpenState:
+    """Whether a store is open at ``at``; one that closed for good by then is not."""
+    if store.closed_at is not None and at >= store.closed_at:
+        return OpenState(
+            open=False, reason=Reason.CLOSED_FOR_GOOD, note=None, opens_next=None, closes_at=None
+        )
+    return is_open(store.content.hours, store.content.timezone, at)
 
 
 async def put(

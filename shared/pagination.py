@@ -57,6 +57,30 @@ def decode_cursor(cursor: str, *, parts: int | None = None) -> list[Any]:
     return decoded
 
 
+def moment_and_uuid(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """Where a list by (time, id) goes on; None on its first page. Raises Malformed."""
+    if cursor is None:
+        return None
+    at, identifier = decode_cursor(cursor, parts=2)
+    try:
+        moment, found = datetime.fromisoformat(str(at)), UUID(str(identifier))
+    except ValueError:
+        raise _bad_cursor() from None
+    if moment.tzinfo is None:
+        raise _bad_cursor()
+    return moment, found
+
+
+def last_id(cursor: str | None) -> str:
+    """Where a list by the callers' own ids goes on; before the first at ``""``. Raises Malformed."""
+    if cursor is None:
+        return ""
+    (identifier,) = decode_cursor(cursor, parts=1)
+    if not isinstance(identifier, str):
+        raise _bad_cursor()
+    return identifier
+
+
 def _bad_cursor() -> Malformed:
     return Malformed(
         FieldFault("?cursor", "is not a cursor of this list: send next_cursor as it was given")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Malformed
-from shared.pagination import decode_cursor, encode_cursor
+from shared.pagination import decode_cursor, encode_cursor, last_id, moment_and_uuid
 
 parts = st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -58,3 +58,30 @@ def test_any_other_text_is_refused_or_read_but_never_breaks(cursor: str) -> None
         decode_cursor(cursor)
     except Malformed:
         return
+
+
+def test_a_list_by_time_goes_on_where_its_page_ended() -> None:
+    moment, identity = datetime(2026, 11, 23, 17, 0, 0, 7, tzinfo=UTC), UUID(int=7)
+
+    assert moment_and_uuid(encode_cursor(moment, identity)) == (moment, identity)
+    assert moment_and_uuid(None) is None
+
+
+def test_a_list_by_id_goes_on_where_its_page_ended() -> None:
+    assert last_id(encode_cursor("store-7")) == "store-7"
+    assert last_id(None) < "-"
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        encode_cursor("2026-11-23T17:00:00", UUID(int=7)),
+        encode_cursor(17, UUID(int=7)),
+        encode_cursor("2026-11-23T17:00:00+00:00", 7),
+        encode_cursor(7),
+    ],
+)
+def test_a_cursor_of_another_list_is_refused(cursor: str) -> None:
+    for read in (moment_and_uuid, last_id):
+        with pytest.raises(Malformed):
+            read(cursor)

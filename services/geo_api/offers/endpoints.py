@@ -1,6 +1,5 @@
 """HTTP of offers and coupons."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -30,8 +29,9 @@ from shared.pagination import (
     Cursor,
     Limit,
     Page,
-    decode_cursor,
     encode_cursor,
+    last_id,
+    moment_and_uuid,
 )
 from shared.problems import documented
 
@@ -95,9 +95,8 @@ async def list_offers(
 ) -> Page[OfferOut]:
     """Offers in order of their ids."""
     now = request.app.state.clock()
-    after = "" if cursor is None else _offer_after(cursor)
     connection = await session.connection()
-    offers = await repository.list_offers(connection, state, now, after, limit + 1)
+    offers = await repository.list_offers(connection, state, now, last_id(cursor), limit + 1)
     shown = offers[:limit]
     next_cursor = encode_cursor(shown[-1].offer_id) if len(offers) > limit else None
     return Page(items=[OfferOut.of(offer, now) for offer in shown], next_cursor=next_cursor)
@@ -144,7 +143,7 @@ async def list_coupons(
     """The coupons of a person, latest first: a member's own, or those of whom a server names."""
     state = request.app.state
     holder = _holder(caller, state.keys.identity, namespace, issuer, value)
-    after = None if cursor is None else _coupon_after(cursor)
+    after = moment_and_uuid(cursor)
     found = await coupons.held_by(await session.connection(), holder, after, limit + 1)
     now = state.clock()
     shown = [coupons.show(coupon, state.keys.storage, now) for coupon in found[:limit]]
@@ -175,26 +174,3 @@ def _holder(
             FieldFault("?value", "is needed with a server token"),
         )
     return subject_id(key, normalise(namespace, issuer, value, at="?"))
-
-
-def _offer_after(cursor: str) -> str:
-    (offer_id,) = decode_cursor(cursor, parts=1)
-    if not isinstance(offer_id, str):
-        raise _foreign_cursor()
-    return offer_id
-
-
-def _coupon_after(cursor: str) -> tuple[datetime, UUID]:
-    granted_at, coupon_id = decode_cursor(cursor, parts=2)
-    try:
-        moment = datetime.fromisoformat(granted_at)
-        place = moment, UUID(coupon_id)
-    except (TypeError, ValueError, AttributeError):
-        raise _foreign_cursor() from None
-    if moment.tzinfo is None:
-        raise _foreign_cursor()
-    return place
-
-
-def _foreign_cursor() -> Malformed:
-    return Malformed(FieldFault("?cursor", "is not one that this list gave out"))

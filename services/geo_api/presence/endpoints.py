@@ -1,8 +1,6 @@
 """HTTP of visits: who is in the store now, and who was."""
 
-from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query
 
@@ -12,9 +10,16 @@ from services.geo_api.presence.schemas import VisitOut
 from shared.access import allow
 from shared.auth import Principal, Role
 from shared.db import Session
-from shared.errors import FieldFault, Forbidden, Malformed
+from shared.errors import Forbidden, Malformed
 from shared.ids import Slug
-from shared.pagination import Limit, Page, decode_cursor, encode_cursor
+from shared.pagination import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    encode_cursor,
+    moment_and_uuid,
+)
 from shared.problems import documented
 
 router = APIRouter(prefix="/v1/visits", tags=["visits"])
@@ -24,8 +29,8 @@ router = APIRouter(prefix="/v1/visits", tags=["visits"])
 async def list_visits(
     session: Session,
     caller: Annotated[Principal, allow(Role.SERVER, Role.MARKETER, Role.STAFF)],
-    limit: Limit = 50,
-    cursor: str | None = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
     store_id: Annotated[Slug | None, Query(description="staff: its own store only")] = None,
     state: Annotated[VisitState, Query()] = VisitState.OPEN,
 ) -> Page[VisitOut]:
@@ -34,7 +39,7 @@ async def list_visits(
         await session.connection(),
         store_id=_visible_store(caller, store_id),
         state=state,
-        after=_position(cursor),
+        after=moment_and_uuid(cursor),
         limit=limit + 1,
     )
     more = len(visits) > limit
@@ -50,21 +55,3 @@ def _visible_store(caller: Principal, asked: str | None) -> str | None:
     if asked not in (None, caller.store_id):
         raise Forbidden(f"This staff token sees store {caller.store_id} only.")
     return caller.store_id
-
-
-def _position(cursor: str | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    entered_at, visit_id = decode_cursor(cursor, parts=2)
-    try:
-        moment = datetime.fromisoformat(entered_at)
-        place = moment, UUID(visit_id)
-    except (TypeError, ValueError, AttributeError):
-        raise _foreign_cursor() from None
-    if moment.tzinfo is None:
-        raise _foreign_cursor()
-    return place
-
-
-def _foreign_cursor() -> Malformed:
-    return Malformed(FieldFault("?cursor", "is not one that this list gave out"))

@@ -10,7 +10,6 @@ from services.geo_api.places.service.writing import Writer
 from shared.access import allow
 from shared.auth import Principal, Role
 from shared.ids import Slug
-from shared.pagination import decode_cursor
 
 MayWrite = Annotated[Principal, allow(Role.SERVER, Role.MARKETER)]
 MayRead = Annotated[Principal, allow(Role.SERVER, Role.MARKETER, Role.STAFF)]
@@ -27,14 +26,6 @@ class Closed(StrEnum):
     @property
     def wanted(self) -> bool | None:
         return None if self is Closed.ANY else self is Closed.TRUE
-
-
-def after(cursor: str | None) -> str:
-    """The id that the page before ended with. Raises Malformed."""
-    if cursor is None:
-        return ""
-    (last,) = decode_cursor(cursor, parts=1)
-    return str(last)
 
 
 def _writer(request: Request, caller: MayWrite) -> Writer:

@@ -20,7 +20,6 @@ from services.geo_api.places.endpoints.common import (
     Closed,
     GeofenceId,
     MayRead,
-    after,
 )
 from services.geo_api.places.preconditions import IfVersion, etag
 from services.geo_api.places.schemas import GEOFENCE_EXAMPLES, GeofenceIn, GeofenceOut
@@ -28,7 +27,7 @@ from services.geo_api.places.service import geofences
 from shared.db import Session
 from shared.errors import Malformed
 from shared.ids import Slug
-from shared.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, encode_cursor
+from shared.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, encode_cursor, last_id
 from shared.problems import documented
 
 router = APIRouter(prefix="/v1/geofences", tags=["geofences"])
@@ -102,7 +101,7 @@ async def list_geofences(
     """Geofences by id; without ``closed`` only those that are open."""
     connection = await session.connection()
     found = await lists.list_geofences(
-        connection, store_id, closed=closed.wanted, after=after(cursor), most=limit + 1
+        connection, store_id, closed=closed.wanted, after=last_id(cursor), most=limit + 1
     )
     shown = found[:limit]
     return Page(

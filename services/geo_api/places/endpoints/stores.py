@@ -11,14 +11,13 @@ from services.geo_api.places.endpoints.common import (
     Closed,
     MayRead,
     StoreId,
-    after,
 )
 from services.geo_api.places.preconditions import IfVersion, etag
 from services.geo_api.places.schemas import StoreIn, StoreOut
 from services.geo_api.places.service import stores
 from shared.db import Session
 from shared.errors import Malformed
-from shared.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, encode_cursor
+from shared.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, encode_cursor, last_id
 from shared.problems import documented
 from shared.wire import MAX_TEXT
 
@@ -90,7 +89,7 @@ async def list_stores(
     cursor: Cursor = None,
 ) -> Page[StoreOut]:
     """Stores by id; without ``closed`` only those that are open."""
-    found = await lists.list_stores(await session.connection(), wanted, after(cursor), limit + 1)
+    found = await lists.list_stores(await session.connection(), wanted, last_id(cursor), limit + 1)
     shown = found[:limit]
     return Page(
         items=[StoreOut.of(store) for store in shown],

@@ -18,7 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins.service.exact import DayKeys
 from services.geo_api.metadata import IDEMPOTENCY
-from services.geo_api.presence.service import expire_silent_visits
+from services.geo_api.places.domain import VisitsEnd
+from services.geo_api.places.service.lifecycle import end_visits_by_time
+from services.geo_api.presence.domain import ClosedBy
+from services.geo_api.presence.service import close_visits_of_store, expire_silent_visits
 from shared.clock import Clock
 from shared.db import Database
 from shared.feed.tables import FeedTables
@@ -114,6 +117,7 @@ class Maintenance:
         """By name, how often (in seconds) what is done."""
         return {
             "expire_visits": (15, self._expire_visits),
+            "end_visits": (15, self._end_visits),
             "retention": (600, self._retain),
             "cells": (3600, self._drop_cells),
             "partitions": (3600, self._partition),
@@ -162,6 +166,17 @@ class Maintenance:
         if expired:
             self.wake_feed()
         return expired
+
+    async def _end_visits(self, connection: AsyncConnection, now: datetime) -> int:
+        """Those at stores that close for a time, or whose geofences' schedules have ended."""
+
+        async def end(
+            connection: AsyncConnection, store_id: str, at: datetime, why: VisitsEnd
+        ) -> None:
+            await close_visits_of_store(connection, self.tables, store_id, at, ClosedBy(why))
+            self.wake_feed()
+
+        return await end_visits_by_time(connection, now, end, _BATCH)
 
     async def _retain(self, connection: AsyncConnection, now: datetime) -> int:
         """Destroy the keys of days that ended before the horizon, and reduce what is older."""

@@ -50,7 +50,7 @@ async def put(
 async def close(
     connection: AsyncConnection, writer: Writer, geofence_id: str, condition: Condition = ANY
 ) -> None:
-    """Close a geofence; with the last one of a store the visits there end.
+    """Close a geofence; with the last one of a store that is in use the visits there end.
 
     A closed one stays as it is. Raises GeofenceUnknown and VersionChanged.
     """
@@ -61,5 +61,5 @@ async def close(
         return
     await write_and_publish(connection, writer, Changes(geofences=[closed]), held)
     store_id = geofence.content.store_id
-    if not await repository.open_geofences_of(connection, store_id):
+    if not await repository.geofences_in_use(connection, store_id, writer.at):
         await writer.close_visits(connection, store_id, writer.at, VisitsEnd.FENCE_REMOVED)

@@ -136,6 +136,30 @@ async def test_every_example_is_accepted_as_it_stands(service: Service) -> None:
     assert tried >= 5
 
 
+async def test_every_body_has_an_example(service: Service) -> None:
+    for operation in operations(service.app):
+        asked = operation.said.get("requestBody", {}).get("content", {})
+        assert {media_type for media_type, _ in operation.examples} == set(asked), operation.name
+
+
+def refused_lines(answer: httpx.Response) -> list[Any]:
+    """What a batch or an import did not take, though it answered 200."""
+    if answer.headers["content-type"].startswith("application/x-ndjson"):
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        return [line for line in lines if line["http_status"] >= 300]
+    document = answer.json()
+    verdicts: list[Any] = [one for one in document.get("results", ()) if one["status"] == "refused"]
+    return [*verdicts, *document.get("refused", ())]
+
+
+async def test_no_line_of_an_example_is_refused(geo_service: Service) -> None:
+    many = [one for one in operations(geo_service.app) if one.path.endswith(("batch", "import"))]
+    for operation in many:
+        for media_type, body in operation.examples:
+            answer = await geo_service.call(operation, body, media_type)
+            assert refused_lines(answer) == [], operation.name
+
+
 async def test_every_answer_is_one_that_the_document_names(service: Service) -> None:
     for operation in operations(service.app):
         for media_type, body in [*operation.examples, ("application/json", {"no": ["such"]})]:

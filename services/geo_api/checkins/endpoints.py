@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from services.geo_api.checkins.committer import MAX_GROUP, Busy, Committer, Result, Unconfirmed
 from services.geo_api.checkins.domain import Answer, CheckIn
 from services.geo_api.checkins.reading import Reader
-from services.geo_api.checkins.schemas import AnswerOut, CheckInIn
+from services.geo_api.checkins.schemas import CHECK_IN_EXAMPLE, AnswerOut, CheckInIn
 from shared.access import allow
 from shared.auth import Principal, Role
 from shared.errors import FieldFault, Malformed, Refusal, TooLarge, TooManyRequests
@@ -20,6 +20,16 @@ from shared.problems import documented, malformed, problem_body
 from shared.wire import parse_json
 
 MAX_BATCH = 10_000
+_EXAMPLES = [
+    CHECK_IN_EXAMPLE | {"id": "0198f1c2-7a30-7b54-9c1d-2f6a52d0c002"},
+    CHECK_IN_EXAMPLE
+    | {
+        "id": "0198f1c3-64a0-7c18-8d2e-5b7c90a1d003",
+        "kind": "background",
+        "latitude": 40.7423,
+        "occurred_at": "2026-11-20T12:01:00-05:00",
+    },
+]
 
 router = APIRouter(prefix="/v1/check-ins", tags=["check-ins"])
 Caller = Annotated[Principal, allow(Role.SERVER, Role.MEMBER)]
@@ -74,13 +84,17 @@ async def check_in(
         "requestBody": {
             "required": True,
             "content": {
-                "application/x-ndjson": {"schema": {"type": "string"}},
+                "application/x-ndjson": {
+                    "schema": {"type": "string"},
+                    "example": b"\n".join(map(orjson.dumps, _EXAMPLES)).decode(),
+                },
                 "application/json": {
+                    "example": _EXAMPLES,
                     "schema": {
                         "type": "array",
                         "maxItems": MAX_BATCH,
                         "items": {"$ref": "#/components/schemas/CheckInIn"},
-                    }
+                    },
                 },
             },
         }

@@ -34,31 +34,28 @@ class ConsentIn(WireModel):
     given_at: Moment
 
 
+CHECK_IN_EXAMPLE: dict[str, Any] = {
+    "id": "0198f1c2-7a30-7b54-9c1d-2f6a52d0c001",
+    "kind": "manual",
+    "latitude": 40.7419,
+    "longitude": -73.9893,
+    "datum": "wgs84",
+    "accuracy_m": 15,
+    "occurred_at": "2026-11-20T12:00:00-05:00",
+    "subject": {"namespace": "app_user", "issuer": "demo", "value": "42"},
+    "signals": {"mocked": False},
+    "consent": {
+        "purpose": "visit_history",
+        "version": "2026-11",
+        "given_at": "2026-11-20T09:00:00Z",
+    },
+}
+
+
 class CheckInIn(WireModel):
     """One location report. Degrees in ``datum``; ``accuracy_m`` is the 68 % radius in metres."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "0198f1c2-7a30-7b54-9c1d-2f6a52d0c001",
-                    "kind": "manual",
-                    "latitude": 40.7419,
-                    "longitude": -73.9893,
-                    "datum": "wgs84",
-                    "accuracy_m": 15,
-                    "occurred_at": "2026-11-20T12:00:00-05:00",
-                    "subject": {"namespace": "app_user", "issuer": "demo", "value": "42"},
-                    "signals": {"mocked": False},
-                    "consent": {
-                        "purpose": "visit_history",
-                        "version": "2026-11",
-                        "given_at": "2026-11-20T09:00:00Z",
-                    },
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [CHECK_IN_EXAMPLE]})
 
     id: UUID
     kind: CheckInKind

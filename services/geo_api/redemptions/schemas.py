@@ -56,6 +56,8 @@ class RedemptionIn(WireModel):
 
 
 class ReversalIn(WireModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "The wrong item"}]})
+
     reason: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_REASON)
     ]

@@ -42,13 +42,23 @@ _MAPPED = re.compile(r"([a-z_]+)=(.+)")
 _EXAMPLE_CSV = """id,name,lat,lon,address,tags
 demo-1,Madison Square Park,40.7419,-73.9893,Madison Ave & E 23rd St,flagship;manhattan
 """
+_EXAMPLE_GEOJSON = {
+    "type": "FeatureCollection",
+    "features": [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [-73.9893, 40.7419]},
+            "properties": {"id": "demo-2", "name": "Madison Square Park", "tags": ["flagship"]},
+        }
+    ],
+}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE_CSV},
-            "application/geo+json": {"schema": {"type": "object"}},
-            "application/json": {"schema": {"type": "object"}},
+            "application/geo+json": {"schema": {"type": "object"}, "example": _EXAMPLE_GEOJSON},
+            "application/json": {"schema": {"type": "object"}, "example": _EXAMPLE_GEOJSON},
         },
     }
 }

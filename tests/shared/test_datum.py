@@ -1,18 +1,38 @@
+import csv
+import gzip
 import json
-import threading
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import datum
-from shared.datum import Datum, from_wgs84, in_gcj_zone, to_wgs84
-from shared.lonlat import LonLat, distance_m
+from shared.datum import (
+    Datum,
+    alternatives,
+    convert,
+    from_wgs84,
+    in_gcj_zone,
+    to_wgs84,
+    to_wgs84_as_at,
+    to_wgs84_columns,
+)
+from shared.datum.formulas import Floats
+from shared.lonlat import LonLat, distance_m, distances_m
+from shared.timezones import zone_of
 from tests.shared_data import shared_data
 
 INLAND = st.tuples(st.floats(103, 117), st.floats(27, 38))
 """Degrees, longitude first, further from the edge of the zone than any shift."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def opened_zone() -> None:
+    """Before any test, since that takes a second."""
+    assert in_gcj_zone(121.4737, 31.2304)
 
 
 def vectors(group: str) -> list[dict[str, Any]]:
@@ -81,24 +101,6 @@ def test_the_zone_is_where_tencent_answers_gcj02() -> None:
         assert shift_m == pytest.approx(expected_m, rel=0.01), row["place"]
 
 
-@pytest.mark.parametrize(
-    ("place", "lon", "lat", "shifted"),
-    [
-        ("Xiamen", 118.0894, 24.4798, True),
-        ("Kinmen", 118.3186, 24.4321, False),
-        ("Matsu", 119.9517, 26.1605, False),
-        ("Macau", 113.5439, 22.1987, True),
-        ("Lhasa", 91.1172, 29.6469, True),
-        ("Hanoi", 105.8342, 21.0278, False),
-        ("Vladivostok", 131.8855, 43.1155, False),
-        ("Singapore", 103.8198, 1.3521, False),
-        ("Kathmandu", 85.3240, 27.7172, False),
-    ],
-)
-def test_the_zone_is_no_box(place: str, lon: float, lat: float, shifted: bool) -> None:
-    assert in_gcj_zone(lon, lat) is shifted, place
-
-
 def test_beijing_tracks_convert_as_two_public_packages_do() -> None:
     facts = json.loads(shared_data("data/expected.json").read_text())["datums"]
     rows = facts["geolife_beijing_wgs_to_gcj"]["rows"]
@@ -125,14 +127,142 @@ def test_wgs84_is_never_touched(lon: float, lat: float) -> None:
     assert to_wgs84(lon, lat, Datum.WGS84) == from_wgs84(lon, lat, Datum.WGS84) == LonLat(lon, lat)
 
 
-def test_each_thread_may_ask_for_the_zone() -> None:
-    answers: list[bool] = []
-    threads = [
-        threading.Thread(target=lambda: answers.append(in_gcj_zone(121.4737, 31.2304)))
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert answers == [True] * 4
+@given(point=INLAND, step=st.tuples(st.floats(-1e-4, 1e-4), st.floats(-1e-4, 1e-4)))
+@pytest.mark.parametrize("shifted", [Datum.GCJ02, Datum.BD09])
+def test_neighbours_stay_neighbours(
+    point: tuple[float, float], step: tuple[float, float], shifted: Datum
+) -> None:
+    """The shift changes by less than 2 % of the way, but for its kinks at 105° E."""
+    here = to_wgs84(*point, shifted)
+    there = to_wgs84(point[0] + step[0], point[1] + step[1], shifted)
+    way = math.hypot(*step)
+    moved = math.hypot(there.lon - here.lon - step[0], there.lat - here.lat - step[1])
+    assert moved <= 0.02 * way + 2e-8
+
+
+@given(points=st.lists(st.tuples(st.floats(70, 138), st.floats(0, 56)), max_size=30))
+@pytest.mark.parametrize("shifted", Datum)
+def test_columns_convert_as_single_pairs_do(
+    points: list[tuple[float, float]], shifted: Datum
+) -> None:
+    given_lons, given_lats = [lon for lon, _ in points], [lat for _, lat in points]
+    lons, lats = to_wgs84_columns(given_lons, given_lats, shifted)
+    single = [to_wgs84(*point, shifted) for point in points]
+    assert lons == pytest.approx([point.lon for point in single], abs=1e-10, rel=0)
+    assert lats == pytest.approx([point.lat for point in single], abs=1e-10, rel=0)
+
+
+def test_columns_that_are_given_are_not_changed() -> None:
+    given_lons, given_lats = np.array([121.4737]), np.array([31.2304])
+    to_wgs84_columns(given_lons, given_lats, Datum.BD09)
+    assert (given_lons[0], given_lats[0]) == (121.4737, 31.2304)
+
+
+def shops() -> tuple[list[str], Floats, Floats]:
+    with gzip.open(shared_data("data/stores_china_heytea.csv.gz"), "rt") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 484
+    cities = [row["city_en"].strip() for row in rows]
+    lons, lats = (np.array([float(row[axis]) for row in rows]) for axis in ("lon", "lat"))
+    return cities, lons, lats
+
+
+def test_shops_of_a_real_chain_move_but_those_in_singapore() -> None:
+    cities, lons, lats = shops()
+    moved_m = distances_m(lons, lats, *to_wgs84_columns(lons, lats, Datum.GCJ02))
+    at_home = np.array([city == "Singapore" for city in cities])
+    assert at_home.sum() == 3
+    assert (moved_m[at_home] == 0).all()
+    assert ((moved_m[~at_home] > 100) & (moved_m[~at_home] < 700)).all()
+
+
+def test_shops_of_a_real_chain_have_the_time_zone_of_their_city() -> None:
+    cities, lons, lats = shops()
+    named = {"Singapore": "Asia/Singapore"}
+    named["Hong Kong Special Administrative Region"] = "Asia/Hong_Kong"
+    for city, lon, lat in zip(cities, lons, lats, strict=True):
+        position = to_wgs84(lon, lat, Datum.GCJ02)
+        assert zone_of(position.lon, position.lat) == named.get(city, "Asia/Shanghai"), city
+
+
+def test_the_other_readings_of_a_pair_are_named() -> None:
+    shanghai = (121.4737, 31.2304)
+    readings = {shifted: to_wgs84(*shanghai, shifted) for shifted in Datum}
+    for declared in Datum:
+        found = alternatives(*shanghai, declared)
+        others = [other for other in Datum if other is not declared]
+        assert found == [(other, readings[other]) for other in others]
+
+
+@pytest.mark.parametrize("declared", Datum)
+@pytest.mark.parametrize("at", [(121.5645, 25.034), (126.978, 37.5665), (-73.9893, 40.7419)])
+def test_outside_the_zone_there_is_no_other_reading(
+    at: tuple[float, float], declared: Datum
+) -> None:
+    assert alternatives(*at, declared) == []
+
+
+DONGXING, DANDONG = (107.9720, 21.5380), (124.3947, 40.1290)
+"""Some 200 m outside and 400 m inside of the edge of the zone."""
+
+
+def test_on_the_near_side_of_the_edge_the_kept_pair_has_its_shifted_reading_too() -> None:
+    assert to_wgs84(*DONGXING, Datum.GCJ02) == LonLat(*DONGXING)
+    found = alternatives(*DONGXING, Datum.GCJ02)
+    assert [name for name, _ in found] == [Datum.GCJ02, Datum.BD09]
+    assert found[0][1] == LonLat(*datum.gcj02_to_wgs84(*DONGXING))
+
+
+def test_the_readings_of_a_pair_agree_whatever_it_is_declared_to_be() -> None:
+    for at in (DONGXING, DANDONG):
+        every = [
+            {to_wgs84(*at, declared), *(position for _, position in alternatives(*at, declared))}
+            for declared in Datum
+        ]
+        assert len(every[0]) == 3
+        assert every[0] == every[1] == every[2]
+
+
+def test_a_conversion_says_what_it_did_and_how_sure_it_is() -> None:
+    assert convert(121.4737, 31.2304, Datum.GCJ02).as_record() == {
+        "datum": "gcj02",
+        "zone": "inside",
+        "converted": True,
+        "moved_m": 482,
+        "edge_m": None,
+    }
+    near = convert(*DONGXING, Datum.GCJ02).as_record()
+    assert (near["zone"], near["converted"], near["moved_m"]) == ("ambiguous", False, 0)
+    assert near["edge_m"] == pytest.approx(239, abs=5)
+    assert convert(-73.9893, 40.7419, Datum.BD09).as_record() == {
+        "datum": "bd09",
+        "zone": "outside",
+        "converted": False,
+        "moved_m": 0,
+        "edge_m": None,
+    }
+
+
+def test_of_wgs84_nothing_is_asked() -> None:
+    found = convert(*DONGXING, Datum.WGS84)
+    assert found.position == LonLat(*DONGXING)
+    assert (found.zone, found.edge_m, found.converted) == (None, None, False)
+
+
+@given(lon=st.floats(70, 138), lat=st.floats(0, 56), shifted=st.sampled_from(Datum))
+def test_the_explained_conversion_is_the_one_that_is_made(
+    lon: float, lat: float, shifted: Datum
+) -> None:
+    found = convert(lon, lat, shifted)
+    assert found.position == to_wgs84(lon, lat, shifted)
+    assert found.moved_m == distance_m(LonLat(lon, lat), found.position)
+
+
+def test_an_outline_across_the_edge_is_moved_as_one() -> None:
+    for anchor, moves in ((DANDONG, True), (DONGXING, False)):
+        place = to_wgs84_as_at(*anchor, Datum.GCJ02)
+        for step in (-0.02, 0.0, 0.02):
+            vertex = anchor[0] + step, anchor[1] + step
+            moved_m = distance_m(place(*vertex), LonLat(*vertex))
+            assert (moved_m > 100) is moves
+    assert to_wgs84_as_at(*DANDONG, Datum.WGS84)(1.0, 2.0) == LonLat(1.0, 2.0)

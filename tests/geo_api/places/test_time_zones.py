@@ -58,7 +58,7 @@ async def test_a_time_zone_that_is_given_wins(client: httpx.AsyncClient) -> None
 
 
 async def test_the_place_is_that_on_wgs84(client: httpx.AsyncClient) -> None:
-    """Ruili and its neighbour in Myanmar: as it stands the pair lies in the other zone."""
+    """Taken as it stands, this pair lies in China; what it means lies in Myanmar."""
     pair = {"latitude": 24.0, "longitude": 97.614}
     plain = await client.put("/v1/stores/s1", json=placed(**pair))
     shifted = await client.put("/v1/stores/s2", json=placed(**pair, datum="gcj02"))

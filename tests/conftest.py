@@ -82,10 +82,10 @@ def template_database(superuser_url: str) -> Iterator[str]:
     """The name of a database that has both schemas as the migrations make them."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     name = f"solomo_test_{worker}_{os.getpid()}"
-    asyncio.run(_create_template(superuser_url, name))
+    asyncio.run(create_template(superuser_url, name))
     try:
         for schema, role in SCHEMAS.items():
-            _migrate(schema, _url(superuser_url, name, role))
+            migrate(schema, url_of(superuser_url, name, role))
         yield name
     finally:
         asyncio.run(_execute(superuser_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
@@ -101,8 +101,8 @@ def database_urls(superuser_url: str, template_database: str) -> Iterator[Databa
             f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY = FILE_COPY',
         )
     )
-    roles = {schema: _url(superuser_url, name, role) for schema, role in SCHEMAS.items()}
-    yield DatabaseUrls(**roles, superuser=_url(superuser_url, name))
+    roles = {schema: url_of(superuser_url, name, role) for schema, role in SCHEMAS.items()}
+    yield DatabaseUrls(**roles, superuser=url_of(superuser_url, name))
     _run(_execute(superuser_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
@@ -226,7 +226,8 @@ async def _start(
     return app
 
 
-async def _create_template(superuser_url: str, name: str) -> None:
+async def create_template(superuser_url: str, name: str) -> None:
+    """A database with the services' roles and schemas, for ``migrate`` to fill."""
     for role in SCHEMAS.values():
         await _create_role(superuser_url, role)
     await _execute(superuser_url, f'CREATE DATABASE "{name}"')
@@ -236,7 +237,7 @@ async def _create_template(superuser_url: str, name: str) -> None:
         statements.append(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")
     # Half of an empty database is PostGIS's list of reference systems; a clone copies it each time.
     statements += ["DELETE FROM spatial_ref_sys WHERE srid <> 4326", "VACUUM FULL spatial_ref_sys"]
-    await _execute(_url(superuser_url, name), *statements)
+    await _execute(url_of(superuser_url, name), *statements)
 
 
 async def _create_role(superuser_url: str, role: str) -> None:
@@ -247,7 +248,7 @@ async def _create_role(superuser_url: str, role: str) -> None:
         return
 
 
-def _migrate(schema: str, url: str) -> None:
+def migrate(schema: str, url: str) -> None:
     """Run a service's migrations as its own role, as an installation does."""
     path = ROOT / "services" / f"{schema}_api" / "migrations" / "alembic.ini"
     if not path.exists():
@@ -257,7 +258,8 @@ def _migrate(schema: str, url: str) -> None:
         command.upgrade(Config(str(path)), "head")
 
 
-def _url(superuser_url: str, database: str, role: str | None = None) -> str:
+def url_of(superuser_url: str, database: str, role: str | None = None) -> str:
+    """SQLAlchemy's URL of a database on the same server, for a service's role or the superuser."""
     url = make_url(superuser_url).set(drivername="postgresql+asyncpg", database=database)
     if role is not None:
         url = url.set(username=role, password=ROLE_PASSWORD)

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
-from services.member_api.adapters.installation import require_same_installation
+from services.member_api.adapters.installation import Installation
 from services.member_api.adapters.sweeper import sweep
 from services.member_api.consents import endpoints as consents
 from services.member_api.context import Context
@@ -77,8 +78,11 @@ async def _connect(app: FastAPI, stack: AsyncExitStack) -> None:
     url = settings.member_database_url
     state.database = Database.connect(url, pool_size=settings.database_pool)
     stack.push_async_callback(state.database.close)
+    installation = Installation(state.database, settings.keys_dir)
+    state.require_installation = installation.require
     state.readiness["database"] = lambda: _database_answers(state.database)
-    await require_same_installation(state.database, settings.keys_dir)
+    state.readiness["installation"] = installation.doubt
+    await stack.enter_async_context(installation.followed())
     revocations = Revocations(REVOKED_TOKENS)
     state.verifier = TokenVerifier(state.keys.public, revocations)
     await stack.enter_async_context(revocations.followed(state.database))
@@ -106,8 +110,11 @@ async def _tell(app: FastAPI, stack: AsyncExitStack) -> None:
 
 
 async def _database_answers(database: Database) -> str | None:
-    async with database.begin() as connection:
-        await connection.execute(text("SELECT 1"))
+    try:
+        async with database.begin() as connection:
+            await connection.execute(text("SELECT 1"))
+    except (SQLAlchemyError, OSError) as error:
+        return f"does not answer ({type(error).__name__})"
     return None
 
 

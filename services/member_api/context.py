@@ -24,6 +24,8 @@ class Context:
 
 
 async def _context(request: Request) -> Context:
+    """Raises Unavailable while it is not known that the keys are those of the database."""
+    request.app.state.require_installation()
     context: Context = request.app.state.context
     return context
 

@@ -1,22 +1,15 @@
 """Transactions that lost a race begin again, and give up in words."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.member_api.adapters.installation import (
-    AnotherInstallation,
-    require_same_installation,
-)
 from services.member_api.transactions import ATTEMPTS, Contended, in_transaction
 from shared.db import Database
 from shared.errors import Unavailable
-from shared.keys import identity_fingerprint
 from tests.conftest import DatabaseUrls
 
 
@@ -67,17 +60,3 @@ async def test_any_other_fault_is_not_tried_again(member_database: Database) -> 
         await in_transaction(member_database, act)
 
     assert tries == 1
-
-
-async def test_a_database_filled_under_another_key_is_refused(
-    member_database: Database, database: asyncpg.Connection, installation_keys: Path
-) -> None:
-    keys_dir = installation_keys / "member"
-    note = "INSERT INTO member.installation VALUES (1, $1)"
-    await require_same_installation(member_database, keys_dir)
-    await database.execute(note, identity_fingerprint(keys_dir))
-    await require_same_installation(member_database, keys_dir)
-    await database.execute("UPDATE member.installation SET identity_key_fingerprint = 'other'")
-
-    with pytest.raises(AnotherInstallation, match="identity key"):
-        await require_same_installation(member_database, keys_dir)

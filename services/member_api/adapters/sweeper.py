@@ -3,7 +3,7 @@
 import asyncio
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.member_api.membership.service import forget_invitations
 from services.member_api.tables import IDEMPOTENCY_KEYS
@@ -13,17 +13,22 @@ from shared.db import Database
 from shared.idempotency import forget_expired
 
 EVERY_S = 3_600.0
+RETRY_S = 60.0
 _log = structlog.get_logger(__name__)
 
 
-async def sweep(database: Database, clock: Clock, *, every_s: float = EVERY_S) -> None:
-    """Sweep for ever; what fails is logged and tried again the next time."""
+async def sweep(
+    database: Database, clock: Clock, *, every_s: float = EVERY_S, retry_s: float = RETRY_S
+) -> None:
+    """Sweep for ever; what fails is logged and soon tried again."""
     while True:
+        pause_s = every_s
         try:
             await sweep_once(database, clock)
-        except (DBAPIError, OSError) as error:
+        except (SQLAlchemyError, OSError) as error:
             _log.warning("sweep_failed", error=type(error).__name__)
-        await asyncio.sleep(every_s)
+            pause_s = min(every_s, retry_s)
+        await asyncio.sleep(pause_s)
 
 
 async def sweep_once(database: Database, clock: Clock) -> None:

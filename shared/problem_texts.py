@@ -27,6 +27,7 @@ TITLES_ZH: dict[str, str] = {
     "geofence-closed": "该地理围栏已关闭",
     "geofence-of-another-store": "该地理围栏属于另一家门店",
     "geofence-unknown": "未找到该地理围栏",
+    "geofence-version-unknown": "未找到该地理围栏版本",
     "invitation-erased": "邀请对应的用户已被删除",
     "invitation-expired": "邀请已过期",
     "invitation-for-another": "该邀请属于他人",

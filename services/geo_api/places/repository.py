@@ -220,22 +220,26 @@ def read_store(row: RowMapping) -> Store:
 
 def read_geofence(row: RowMapping) -> Geofence:
     """A geofence from ``GEOFENCE_COLUMNS``."""
+    return Geofence(
+        row["geofence_id"],
+        row["version"],
+        read_geofence_content(row),
+        row["created_at"],
+        row["updated_at"],
+        row["closed_at"],
+    )
+
+
+def read_geofence_content(row: RowMapping) -> GeofenceContent:
+    """The columns of ``GEOFENCE_COLUMNS`` that a caller said."""
     schedule = row["schedule"]
-    content = GeofenceContent(
+    return GeofenceContent(
         store_id=row["store_id"],
         received=orjson.loads(row["received"]),
         datum=Datum(row["datum"]),
         shape=shape_from_wkb(row["outline"], row["radius_m"]),
         schedule=None if schedule is None else decode_schedule(orjson.loads(schedule)),
         dwell_s=tuple(row["dwell_s"]),
-    )
-    return Geofence(
-        row["geofence_id"],
-        row["version"],
-        content,
-        row["created_at"],
-        row["updated_at"],
-        row["closed_at"],
     )
 
 

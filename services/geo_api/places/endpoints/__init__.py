@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from services.geo_api.places.endpoints import geofences, hours, imports, nearby, stores
+from services.geo_api.places.endpoints import geofences, hours, imports, nearby, stores, versions
 
 router = APIRouter()
 # The fixed addresses first: /v1/stores/nearby is no store of that name.
@@ -11,3 +11,4 @@ router.include_router(imports.router)
 router.include_router(stores.router)
 router.include_router(hours.router)
 router.include_router(geofences.router)
+router.include_router(versions.router)

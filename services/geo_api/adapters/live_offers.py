@@ -18,6 +18,7 @@ import structlog
 from services.geo_api.offers.domain import EMPTY_BOOK, OfferBook
 from services.geo_api.offers.repository.offers import BOOK, BOOK_VERSION, CHANNEL, read_active
 from shared.clock import Clock, utc_now
+from shared.errors import Unavailable
 
 POLL_S = 0.5
 _TIMEOUT_S = 5.0
@@ -48,6 +49,9 @@ class LiveOffers:
 
     @property
     def current(self) -> OfferBook:
+        """Raises Unavailable until the book was read for the first time."""
+        if self._checked_at == float("-inf"):
+            raise Unavailable("The offers are being loaded; send the same request again.")
         return self._book
 
     @property
@@ -56,8 +60,8 @@ class LiveOffers:
         return self._monotonic() - self._checked_at
 
     async def start(self) -> None:
-        """Read the book once, then follow it. Raises what the first connection raises."""
-        await self._refresh()
+        """Read the book if the database is there, then follow it; without one, ask on."""
+        await self._try_to_refresh()
         self._task = asyncio.create_task(self._follow(), name="live-offers")
 
     async def stop(self) -> None:
@@ -72,11 +76,14 @@ class LiveOffers:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._poll_s)
             self._woken.clear()
-            try:
-                await self._refresh()
-            except Exception as error:  # noqa: BLE001 - whatever it was, the book is to be followed
-                _log.warning("offers_not_read", error=type(error).__name__, age_s=self.age_s)
-                await self._disconnect()
+            await self._try_to_refresh()
+
+    async def _try_to_refresh(self) -> None:
+        try:
+            await self._refresh()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the book is to be followed
+            _log.warning("offers_not_read", error=type(error).__name__, age_s=self.age_s)
+            await self._disconnect()
 
     async def _refresh(self) -> None:
         """Compare versions, and read the book anew if it changed."""

@@ -7,6 +7,7 @@ from services.geo_api.adapters.live_offers import LiveOffers
 from services.geo_api.offers.lifecycle import Verb
 from services.geo_api.offers.service import keeping
 from shared.db import Database
+from shared.errors import Unavailable
 from tests.conftest import DatabaseUrls
 from tests.geo_api.offers.helpers import NOW, store_offer
 
@@ -82,8 +83,14 @@ async def test_the_book_outlives_the_loss_of_its_connection_and_knows_its_age(
     assert live.age_s < 5
 
 
-def test_a_book_that_was_never_read_is_infinitely_old() -> None:
-    assert LiveOffers("postgresql://nowhere").age_s == float("inf")
+async def test_without_a_database_it_starts_and_has_no_book_to_decide_by() -> None:
+    live = LiveOffers("postgresql://127.0.0.1:1/nowhere")
+    await live.start()
+
+    assert live.age_s == float("inf")
+    with pytest.raises(Unavailable):
+        _ = live.current
+    await live.stop()
 
 
 async def test_the_book_is_followed_on_after_an_offer_that_cannot_be_read(

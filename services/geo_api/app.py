@@ -30,6 +30,7 @@ from services.geo_api.redemptions import endpoints as redemptions
 from services.geo_api.sessions import endpoints as sessions
 from services.geo_api.settings import GeoSettings
 from shared.access import Revocations
+from shared.app import new_app
 from shared.auth import ServiceTokens, TokenVerifier
 from shared.clock import Clock, utc_now
 from shared.datum import in_gcj_zone
@@ -37,7 +38,7 @@ from shared.db import Database
 from shared.feed.delivery import Deliverer
 from shared.feed.endpoints import feed_router
 from shared.health import Check
-from shared.http import APP_OPTIONS, instrument
+from shared.http import instrument
 from shared.ids import uuid7
 from shared.keys import load_geo_keys
 from shared.memory import settle
@@ -53,28 +54,22 @@ def create_app(
     clock: Clock = utc_now,
 ) -> FastAPI:
     """geo_api. ``transport`` reaches member_api in tests, ``clock`` sets the time there."""
-    owns_process = settings is None  # uvicorn made us, not a test
-    settings = settings or GeoSettings.load()
-    app = FastAPI(
-        title="SOLOMO geo_api",
-        version="0.1.0",
-        summary="Check-ins in; matches, visits, coupons and the invitation to join out.",
-        lifespan=_lifespan,
-        **APP_OPTIONS,
+    app = new_app(
+        "geo_api",
+        "Check-ins in; matches, visits, coupons and the invitation to join out.",
+        settings or GeoSettings.load(),
+        _lifespan,
+        transport=transport,
+        clock=clock,
     )
-    app.state.settings = settings
-    app.state.owns_process = owns_process
-    app.state.clock = clock
-    app.state.transport = transport
-    app.state.limiter = settings.limiter()
+    app.state.owns_process = settings is None  # uvicorn made us, not a test
     app.state.feed_tables = FEED
     app.state.idempotency = IDEMPOTENCY
-    app.state.readiness = {}
     # The busiest first: a request is matched against the routers in their order.
     for part in (checkins, redemptions, sessions, visits, offers, places, audience):
         app.include_router(part.router)
     app.include_router(feed_router(FEED))
-    instrument(app, "geo_api", settings)
+    instrument(app, "geo_api", app.state.settings)
     return app
 
 

@@ -35,7 +35,7 @@ def from_wgs84(lon: float, lat: float, datum: Datum) -> LonLat:
 
 
 def to_wgs84_columns(lons: ArrayLike, lats: ArrayLike, datum: Datum) -> tuple[Floats, Floats]:
-    """Received pairs in degrees as WGS 84, each by the rule of ``to_wgs84`` and within 1e-10° of it.
+    """Received pairs in degrees as WGS 84, each by the rule of ``to_wgs84`` and within 1e-9° of it.
 
     The columns given are left as they are.
     """

@@ -148,8 +148,8 @@ def test_columns_convert_as_single_pairs_do(
     given_lons, given_lats = [lon for lon, _ in points], [lat for _, lat in points]
     lons, lats = to_wgs84_columns(given_lons, given_lats, shifted)
     single = [to_wgs84(*point, shifted) for point in points]
-    assert lons == pytest.approx([point.lon for point in single], abs=1e-10, rel=0)
-    assert lats == pytest.approx([point.lat for point in single], abs=1e-10, rel=0)
+    assert lons == pytest.approx([point.lon for point in single], abs=1e-9, rel=0)
+    assert lats == pytest.approx([point.lat for point in single], abs=1e-9, rel=0)
 
 
 def test_columns_that_are_given_are_not_changed() -> None:

@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable
 import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.access import public
+from shared.db import Database
 from shared.errors import Unavailable
 from shared.problems import documented
 from shared.telemetry import METRICS_MEDIA_TYPE, render_metrics
@@ -36,6 +39,20 @@ def install_health(app: FastAPI) -> None:
     router.add_api_route("/readyz", _readyz, responses=documented(NotReady))
     router.add_api_route("/metrics", _metrics, response_class=Response)
     app.include_router(router)
+
+
+def answers(database: Database) -> Check:
+    """The check that the database does; without it the reason is its error's name."""
+
+    async def check() -> str | None:
+        try:
+            async with database.begin() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (SQLAlchemyError, OSError) as error:
+            return f"does not answer ({type(error).__name__})"
+        return None
+
+    return check
 
 
 async def _healthz() -> dict[str, str]:

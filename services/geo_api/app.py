@@ -7,7 +7,6 @@ from datetime import datetime
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.adapters.live_fences import LiveFences
@@ -37,7 +36,7 @@ from shared.datum import in_gcj_zone
 from shared.db import Database
 from shared.feed.delivery import Deliverer
 from shared.feed.endpoints import feed_router
-from shared.health import Check
+from shared.health import Check, answers
 from shared.http import instrument
 from shared.ids import uuid7
 from shared.keys import load_geo_keys
@@ -93,7 +92,7 @@ async def _connect(app: FastAPI, stack: AsyncExitStack) -> None:
     revocations = Revocations(REVOKED_TOKENS)
     state.verifier = TokenVerifier(state.keys.public, revocations)
     await stack.enter_async_context(revocations.followed(state.database))
-    state.readiness["database"] = lambda: _database_answers(state.database)
+    state.readiness["database"] = answers(state.database)
 
 
 async def _follow(app: FastAPI, stack: AsyncExitStack) -> None:
@@ -142,12 +141,6 @@ async def _close_visits(
     connection: AsyncConnection, store_id: str, at: datetime, why: VisitsEnd
 ) -> None:
     await close_visits_of_store(connection, FEED, store_id, at, ClosedBy(why))
-
-
-async def _database_answers(database: Database) -> str | None:
-    async with database.begin() as connection:
-        await connection.execute(text("SELECT 1"))
-    return None
 
 
 def _freshness(live: LiveFences | LiveOffers) -> Check:

@@ -7,8 +7,6 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.member_api.adapters.installation import Installation
 from services.member_api.adapters.sweeper import sweep
@@ -22,12 +20,14 @@ from services.member_api.signups import endpoints as signups
 from services.member_api.tables import FEED, REVOKED_TOKENS
 from services.member_api.timeline import endpoints as timeline
 from shared.access import Revocations
+from shared.app import new_app
 from shared.auth import ServiceTokens, TokenVerifier
 from shared.clock import Clock, utc_now
 from shared.db import Database
 from shared.feed.delivery import Deliverer
 from shared.feed.endpoints import feed_router
-from shared.http import APP_OPTIONS, instrument
+from shared.health import answers
+from shared.http import instrument
 from shared.keys import load_member_keys
 from shared.memory import settle
 
@@ -39,25 +39,19 @@ def create_app(
     clock: Clock = utc_now,
 ) -> FastAPI:
     """member_api. ``transport`` reaches geo_api in tests, ``clock`` sets the time there."""
-    owns_process = settings is None  # uvicorn made us, not a test
-    settings = settings or MemberSettings.load()
-    app = FastAPI(
-        title="SOLOMO member_api",
-        version="0.1.0",
-        summary="Who people are, what they consented to, and all that happened to them.",
-        lifespan=_lifespan,
-        **APP_OPTIONS,
+    app = new_app(
+        "member_api",
+        "Who people are, what they consented to, and all that happened to them.",
+        settings or MemberSettings.load(),
+        _lifespan,
+        transport=transport,
+        clock=clock,
     )
-    app.state.settings = settings
-    app.state.owns_process = owns_process
-    app.state.clock = clock
-    app.state.transport = transport
-    app.state.limiter = settings.limiter()
-    app.state.readiness = {}
+    app.state.owns_process = settings is None  # uvicorn made us, not a test
     for part in (people, profiles, timeline, consents, signups):
         app.include_router(part.router)
     app.include_router(feed_router(FEED))
-    instrument(app, "member_api", settings)
+    instrument(app, "member_api", app.state.settings)
     return app
 
 
@@ -80,7 +74,7 @@ async def _connect(app: FastAPI, stack: AsyncExitStack) -> None:
     stack.push_async_callback(state.database.close)
     installation = Installation(state.database, settings.keys_dir)
     state.require_installation = installation.require
-    state.readiness["database"] = lambda: _database_answers(state.database)
+    state.readiness["database"] = answers(state.database)
     state.readiness["installation"] = installation.doubt
     await stack.enter_async_context(installation.followed())
     revocations = Revocations(REVOKED_TOKENS)
@@ -107,15 +101,6 @@ async def _tell(app: FastAPI, stack: AsyncExitStack) -> None:
         announcer=FeedAnnouncer(state.keys),
         wake=state.feed.wake,
     )
-
-
-async def _database_answers(database: Database) -> str | None:
-    try:
-        async with database.begin() as connection:
-            await connection.execute(text("SELECT 1"))
-    except (SQLAlchemyError, OSError) as error:
-        return f"does not answer ({type(error).__name__})"
-    return None
 
 
 @asynccontextmanager

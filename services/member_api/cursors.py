@@ -1,6 +1,5 @@
 """What stands in cursors: decoded parts are JSON, and come from strangers."""
 
-from datetime import datetime
 from uuid import UUID
 
 from shared.errors import FieldFault, Malformed
@@ -15,21 +14,6 @@ def uuids_of(cursor: str | None, parts: int) -> list[UUID] | None:
         return [UUID(str(part)) for part in decode_cursor(cursor, parts=parts)]
     except ValueError:
         raise _bad() from None
-
-
-def moment_and_uuid(cursor: str | None) -> tuple[datetime, UUID] | None:
-    """Raises Malformed."""
-    if cursor is None:
-        return None
-    at, identifier = decode_cursor(cursor, parts=2)
-    try:
-        moment = datetime.fromisoformat(str(at))
-        found = moment, UUID(str(identifier))
-    except ValueError:
-        raise _bad() from None
-    if moment.tzinfo is None:
-        raise _bad()
-    return found
 
 
 def _bad() -> Malformed:

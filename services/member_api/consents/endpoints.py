@@ -21,7 +21,6 @@ from services.member_api.consents.schemas import (
 )
 from services.member_api.consents.service import Consents, Given, Record
 from services.member_api.context import Context, InContext
-from services.member_api.cursors import moment_and_uuid
 from services.member_api.people import service as people
 from services.member_api.people.access import PersonRef, person_allowed
 from services.member_api.people.domain import Erased, PersonNotFound
@@ -32,7 +31,7 @@ from shared.db import Session
 from shared.errors import FieldFault, Forbidden, Malformed
 from shared.idempotency import IdempotencyKey
 from shared.keys import MemberKeys
-from shared.pagination import encode_cursor
+from shared.pagination import encode_cursor, moment_and_uuid
 from shared.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["consents"])

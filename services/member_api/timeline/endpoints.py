@@ -6,7 +6,6 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from services.member_api.context import InContext
-from services.member_api.cursors import moment_and_uuid
 from services.member_api.people import service as people
 from services.member_api.people.access import PersonRef, person_allowed
 from services.member_api.people.domain import PersonNotFound
@@ -19,7 +18,7 @@ from shared.auth import Principal, Role
 from shared.contracts.events import MAX_EVENTS, EventResults
 from shared.db import Session
 from shared.errors import FieldFault, Malformed
-from shared.pagination import Page, encode_cursor
+from shared.pagination import Page, encode_cursor, moment_and_uuid
 from shared.problems import documented
 from shared.wire import parse_json
 

@@ -95,7 +95,7 @@ async def installed(superuser_url: str, template: str, keys: Path) -> AsyncItera
         clients = {}
         for service, other in (("geo", "member"), ("member", "geo")):
             settings: dict[str, Any] = {
-                f"{service}_database_url": base._url(superuser_url, name, f"solomo_{service}"),
+                f"{service}_database_url": base.url_of(superuser_url, name, f"solomo_{service}"),
                 f"{other}_url": f"http://{other}",
                 "keys_dir": keys / service,
             }

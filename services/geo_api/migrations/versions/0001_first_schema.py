@@ -36,9 +36,8 @@ def upgrade() -> None:
         sa.Column("check_in_id", sa.Uuid(), nullable=False),
         sa.Column("request_hash", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("answer", sa.LargeBinary(), nullable=True),
-        sa.Column("explanation", sa.LargeBinary(), nullable=True),
-        sa.Column("reduced", sa.Text(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("decisions", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("subject_id", "check_in_id", name=op.f("pk_check_in_receipts")),
         schema="geo",
     )
@@ -48,7 +47,7 @@ def upgrade() -> None:
         ["received_at"],
         unique=False,
         schema="geo",
-        postgresql_where="reduced IS NULL",
+        postgresql_where="decisions IS NOT NULL",
     )
     op.create_table(
         "check_ins",
@@ -64,6 +63,7 @@ def upgrade() -> None:
         sa.Column("cell", sa.BigInteger(), nullable=True),
         sa.Column("inside", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("uncertain", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("matches", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("signals", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("consent_purpose", sa.Text(), nullable=False),
         sa.Column("consent_version", sa.Text(), nullable=False),
@@ -82,14 +82,6 @@ def upgrade() -> None:
         ["subject_id", "occurred_at"],
         unique=False,
         schema="geo",
-    )
-    op.create_index(
-        op.f("ix_check_ins_received_at"),
-        "check_ins",
-        ["received_at"],
-        unique=False,
-        schema="geo",
-        postgresql_using="brin",
     )
     op.create_table(
         "coupon_codes",
@@ -756,18 +748,12 @@ def downgrade() -> None:
     op.drop_table("day_keys", schema="geo")
     op.drop_index(op.f("ix_coupon_codes_subject_id"), table_name="coupon_codes", schema="geo")
     op.drop_table("coupon_codes", schema="geo")
-    op.drop_index(
-        op.f("ix_check_ins_received_at"),
-        table_name="check_ins",
-        schema="geo",
-        postgresql_using="brin",
-    )
     op.drop_index(op.f("ix_check_ins_subject_id_occurred_at"), table_name="check_ins", schema="geo")
     op.drop_table("check_ins", schema="geo")
     op.drop_index(
         "ix_check_in_receipts_reducible",
         table_name="check_in_receipts",
         schema="geo",
-        postgresql_where="reduced IS NULL",
+        postgresql_where="decisions IS NOT NULL",
     )
     op.drop_table("check_in_receipts", schema="geo")

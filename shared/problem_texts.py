@@ -23,6 +23,7 @@ TITLES_ZH: dict[str, str] = {
     "busy": "系统繁忙",
     "cap-below-used": "上限低于已发放数量",
     "consent-not-found": "未找到该授权",
+    "dry-run-too-large": "轮廓附近的签到过多",
     "erased": "已被删除",
     "geofence-closed": "该地理围栏已关闭",
     "geofence-of-another-store": "该地理围栏属于另一家门店",

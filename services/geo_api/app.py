@@ -26,6 +26,7 @@ from services.geo_api.presence import endpoints as visits
 from services.geo_api.presence.domain import ClosedBy
 from services.geo_api.presence.service import close_visits_of_store
 from services.geo_api.redemptions import endpoints as redemptions
+from services.geo_api.redrawing import endpoints as redrawing
 from services.geo_api.sessions import endpoints as sessions
 from services.geo_api.settings import GeoSettings
 from shared.access import Revocations
@@ -65,7 +66,7 @@ def create_app(
     app.state.feed_tables = FEED
     app.state.idempotency = IDEMPOTENCY
     # The busiest first: a request is matched against the routers in their order.
-    for part in (checkins, redemptions, sessions, visits, offers, places, audience):
+    for part in (checkins, redemptions, sessions, visits, offers, places, audience, redrawing):
         app.include_router(part.router)
     app.include_router(feed_router(FEED))
     instrument(app, "geo_api", app.state.settings)

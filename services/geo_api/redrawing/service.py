@@ -1,0 +1,120 @@
+"""The dry run of a new outline over the check-ins of the last days."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.checkins.service.exact import exact_context
+from services.geo_api.presence.matching import (
+    Containment,
+    Fence,
+    FenceIndex,
+    Fix,
+    absence_means_outside,
+    locate,
+)
+from services.geo_api.redrawing import repository
+from services.geo_api.redrawing.cells import area_m2, cells_around
+from services.geo_api.redrawing.domain import Comparison, Sighting, compare
+from shared.datum import Datum, to_wgs84
+from shared.errors import FieldFault, Malformed, TooLarge
+from shared.geo import Shape
+from shared.sealing import StorageKey
+
+MAX_CHECK_INS = 200_000
+MAX_AREA_M2 = 50_000 * 1e6
+"""50,000 km²: some 10,000 cells. A circle of the greatest radius has 31,416 km²."""
+
+_BEFORE, _AFTER = "before", "after"
+
+
+class TooManyCheckIns(TooLarge):
+    """A dry run looks at so many check-ins and no more. Ask for fewer days, or a smaller outline."""
+
+    slug = "dry-run-too-large"
+    title = "Too many check-ins lie near the outlines"
+
+
+Keys = Mapping[date, StorageKey]
+
+
+async def dry_run(
+    connection: AsyncConnection,
+    storage: StorageKey,
+    before: Shape,
+    after: Shape,
+    since: datetime,
+) -> Comparison:
+    """Compare the outline in force with a proposed one by what was received ``since``.
+
+    No coordinate outlives the portion it was decrypted with.
+    Raises Malformed for an outline of over 50,000 km², TooManyCheckIns beyond 200,000 check-ins.
+    """
+    cells = await asyncio.to_thread(_cells, before, after)
+    keys = await _day_keys(connection, storage, since)
+    fences = [Fence(_BEFORE, _BEFORE, 1, before), Fence(_AFTER, _AFTER, 1, after)]
+    index = FenceIndex.build(fences, 1)
+    sightings: list[Sighting] = []
+    most = MAX_CHECK_INS + 1
+    async for portion in repository.check_ins_near(connection, cells, since, most):
+        sightings += await asyncio.to_thread(_judged, portion, keys, index)
+        if len(sightings) > MAX_CHECK_INS:
+            raise TooManyCheckIns(
+                f"Over {MAX_CHECK_INS} check-ins lie near the outlines: ask for fewer days.",
+                limit=MAX_CHECK_INS,
+            )
+    return await asyncio.to_thread(compare, sightings)
+
+
+def _cells(before: Shape, after: Shape) -> frozenset[int]:
+    for shape in (after, before):
+        if area_m2(shape) > MAX_AREA_M2:
+            detail = f"covers over {MAX_AREA_M2 / 1e6:,.0f} km², too much for a dry run"
+            raise Malformed(FieldFault("/geometry", detail))
+    return cells_around(before) | cells_around(after)
+
+
+async def _day_keys(
+    connection: AsyncConnection, storage: StorageKey, since: datetime
+) -> Mapping[date, StorageKey]:
+    first = since.astimezone(UTC).date()
+    wrapped = await repository.wrapped_keys(connection, first)
+    return {
+        day: StorageKey(storage.decrypt(key, day.isoformat().encode()))
+        for day, key in wrapped.items()
+    }
+
+
+def _judged(portion: Sequence[Any], keys: Keys, index: FenceIndex) -> list[Sighting]:
+    """Where each check-in of a portion stands under both; those whose key is gone are left out."""
+    readable = [(row, fix) for row in portion if (fix := _fix(row, keys)) is not None]
+    found = index.match([fix for _, fix in readable])
+    sightings = []
+    for (row, fix), matches in zip(readable, found, strict=True):
+        stands = {
+            match.fence.geofence_id: locate(match.distance_m, fix.accuracy_m) for match in matches
+        }
+        far = absence_means_outside(fix.accuracy_m)
+        elsewhere = Containment.OUTSIDE if far else Containment.UNCERTAIN
+        before, after = (stands.get(name, elsewhere) for name in (_BEFORE, _AFTER))
+        key = row.subject_id, row.occurred_at, row.check_in_id
+        sightings.append(Sighting(*key, before, after))
+    return sightings
+
+
+def _fix(row: Any, keys: Keys) -> Fix | None:
+    key = keys.get(row.day)
+    if key is None or row.accuracy_m is None:
+        return None
+    try:
+        pair = key.decrypt(row.exact, exact_context(row.subject_id, row.check_in_id))
+    except InvalidTag:
+        return None
+    latitude, longitude = orjson.loads(pair)
+    position = to_wgs84(longitude, latitude, Datum(row.datum))
+    return Fix(position.lon, position.lat, row.accuracy_m)

@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from shared.connecting import connect
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -32,6 +34,7 @@ NAMING = {
 
 STATEMENT_TIMEOUT_MS = 15_000
 LOCK_TIMEOUT_MS = 5_000
+CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 10
 IDLE_S = 0.02
 
@@ -58,7 +61,11 @@ class Database:
             hide_parameters=True,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
-            connect_args={"server_settings": _session_settings(), "timeout": 5},
+            connect_args={
+                "async_creator_fn": connect,
+                "server_settings": _session_settings(),
+                "timeout": CONNECT_TIMEOUT_S,
+            },
         )
         _ping_after_idling(engine)
         return cls(engine, async_sessionmaker(engine, expire_on_commit=False))

@@ -25,6 +25,7 @@ from services.geo_api.places.hours import Hours, status
 from services.geo_api.places.hours_json import decode_hours, decode_schedule
 from services.geo_api.places.repository import CHANNEL
 from services.geo_api.presence.matching import Fence, FenceIndex
+from shared.connecting import connect
 from shared.errors import Unavailable
 from shared.geo import Circle, LonLat, Shape, shape_from_wkb
 
@@ -156,7 +157,7 @@ class LiveFences:
     async def _connection(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
         """A connection that wakes us at each NOTIFY; dropped at once when it fails."""
         plain = make_url(self.url).set(drivername="postgresql")
-        connection = await asyncpg.connect(
+        connection = await connect(
             plain.render_as_string(hide_password=False),
             timeout=_QUERY_TIMEOUT_S,
             server_settings={"application_name": "solomo_fences"},

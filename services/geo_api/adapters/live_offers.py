@@ -18,6 +18,7 @@ import structlog
 from services.geo_api.offers.domain import EMPTY_BOOK, OfferBook
 from services.geo_api.offers.repository.offers import BOOK, BOOK_VERSION, CHANNEL, read_active
 from shared.clock import Clock, utc_now
+from shared.connecting import connect
 from shared.errors import Unavailable
 
 POLL_S = 0.5
@@ -96,7 +97,7 @@ class LiveOffers:
 
     async def _connected(self) -> "asyncpg.Connection[Any]":
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
+            self._connection = await connect(
                 self._dsn, timeout=_TIMEOUT_S, command_timeout=_TIMEOUT_S
             )
             await self._connection.add_listener(CHANNEL, self._on_notice)

@@ -132,12 +132,12 @@ def test_wgs84_is_never_touched(lon: float, lat: float) -> None:
 def test_neighbours_stay_neighbours(
     point: tuple[float, float], step: tuple[float, float], shifted: Datum
 ) -> None:
-    """The shift changes by less than 2 % of the way, but for its kinks at 105° E."""
+    """The shift changes by less than 4 % of the way, but for its kink at 105° E."""
     here = to_wgs84(*point, shifted)
     there = to_wgs84(point[0] + step[0], point[1] + step[1], shifted)
     way = math.hypot(*step)
     moved = math.hypot(there.lon - here.lon - step[0], there.lat - here.lat - step[1])
-    assert moved <= 0.02 * way + 2e-8
+    assert moved <= 0.04 * way + 2e-8
 
 
 @given(points=st.lists(st.tuples(st.floats(70, 138), st.floats(0, 56)), max_size=30))

@@ -141,7 +141,7 @@ async def lock_people(
 ) -> dict[UUID, SubjectState]:
     """Lock ``subjects``, making unknown ones, and all who are one person with any of them.
 
-    Raises Contended when a merge came in between reading and locking.
+    Raises Contended when a merge or its undoing came in between reading and locking.
     """
     known = await with_siblings(connection, subjects)
     wanted = {*subjects, *known}
@@ -152,9 +152,13 @@ async def lock_people(
 async def require_whole(
     connection: AsyncConnection, locked: Collection[UUID], subjects: Iterable[UUID]
 ) -> dict[UUID, SubjectState]:
-    """Everybody who is one person with ``subjects``. Raises Contended if one is not locked."""
+    """Everybody who is one person with ``subjects``, given that just these were locked for it.
+
+    Raises Contended otherwise: somebody more is not locked, and somebody less may have been
+    erased meanwhile, and made anew by the lock.
+    """
     people = await with_siblings(connection, subjects)
-    if not people.keys() <= set(locked):
+    if people.keys() != set(locked):
         raise Contended
     return people
 

@@ -14,6 +14,7 @@ from services.member_api.people.service import SealedIdentity, open_box
 from shared.contracts.events import NOT_IN_TIMELINE, SCHEMA_VERSION, EventType, Purpose
 from shared.identity import subject_id
 from shared.keys import MemberKeys
+from shared.wire import EARLIEST, LATEST
 
 MAX_REVISION = 2**31 - 1
 _OUR_OWN = frozenset(
@@ -94,12 +95,12 @@ def read_event(raw: Any, keys: MemberKeys) -> Fact:
 
 
 def moment(value: Any, reason: str) -> datetime:
-    """A time with its offset. Raises UnreadableEvent."""
+    """A time with its offset, from 2000 up to 2100. Raises UnreadableEvent."""
     try:
         parsed = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise UnreadableEvent(reason) from None
-    if parsed.tzinfo is None:
+    if parsed.tzinfo is None or not EARLIEST <= parsed < LATEST:
         raise UnreadableEvent(reason)
     return parsed
 

@@ -207,12 +207,12 @@ async def _touch(
         touch.last_at = item.at if touch.last_at is None else max(touch.last_at, item.at)
         _count(touch, item.type)
     whole = _redeemers(personal) | _numbered(personal)
-    for sibling in await people.with_siblings(connection, whole) if whole else ():
-        touches.setdefault(sibling, Touch())
+    siblings = await people.with_siblings(connection, whole) if whole else {}
+    touches.update({sibling: Touch() for sibling in siblings.keys() - touches.keys()})
     if touches:
         await people.touch(connection, touches)
     if whole:
-        await people.require_whole(connection, touches, whole)
+        await people.require_whole(connection, whole | siblings.keys(), whole)
 
 
 async def _recount(

@@ -15,7 +15,7 @@ from shared.auth import Role
 from shared.keys import MemberKeys
 from tests.conftest import Tokens
 from tests.member_api.conftest import Tell
-from tests.member_api.events import check_in
+from tests.member_api.events import check_in, redeemed
 from tests.member_api.people.test_merges import merge
 from tests.member_api.signups.test_sign_ups import sign_up
 
@@ -38,9 +38,10 @@ async def erasing(
 ) -> AsyncIterator[None]:
     """An erasure that has the person locked while the block runs, and commits at its end."""
     async with database.transaction():
-        for table in ("timeline_items", "inbox", "merges", "subjects"):
-            column = "subject_a" if table == "merges" else "subject_id"
-            await database.execute(f"DELETE FROM member.{table} WHERE {column} = $1", subject)
+        merges = "DELETE FROM member.merges WHERE $1 IN (subject_a, subject_b)"
+        await database.execute(merges, subject)
+        for table in ("timeline_items", "inbox", "subjects"):
+            await database.execute(f"DELETE FROM member.{table} WHERE subject_id = $1", subject)
         yield
         buried = "INSERT INTO member.tombstones VALUES ($1, $2)"
         await database.execute(buried, tombstone_hash(keys.identity, subject), datetime.now(UTC))
@@ -121,3 +122,34 @@ async def test_a_sign_up_that_waited_for_an_erasure_is_a_joining_anew(
     assert datetime.fromisoformat(response.json()["member_since"]) > erased_at
     timeline = (await member.get("/v1/people/me/timeline", headers=own)).json()["items"]
     assert [item["type"] for item in timeline] == ["signed_up"]
+
+
+@pytest.mark.parametrize("waits", ["a sign-up", "a redemption"])
+async def test_who_waited_for_a_person_brings_no_sibling_back_that_was_parted_and_erased(
+    member: httpx.AsyncClient,
+    server: dict[str, str],
+    geo_service: dict[str, str],
+    tokens: Tokens,
+    tell: Tell,
+    database: asyncpg.Connection,
+    member_keys: MemberKeys,
+    waits: str,
+) -> None:
+    subject, sibling = sorted([uuid4(), uuid4()])  # locked in this order
+    await tell(check_in(subject), check_in(sibling))
+    await merge(member, server, subject, sibling)
+
+    async with erasing(database, member_keys, sibling):
+        await database.execute(
+            "UPDATE member.subjects SET person_id = birth_person_id WHERE subject_id = $1", subject
+        )
+        if waits == "a sign-up":
+            request = sign_up(member, tokens(Role.MEMBER, subject_id=subject))
+        else:
+            events = {"events": [redeemed(subject, uuid4())]}
+            request = member.post("/v1/interactions/batch", json=events, headers=geo_service)
+        waiting = await until_it_waits(database, request)
+
+    assert (await waiting).is_success
+    assert await rows_of(database, sibling) == 0
+    assert await rows_of(database, subject) == 1

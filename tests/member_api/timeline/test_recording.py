@@ -50,8 +50,7 @@ async def test_a_check_in_makes_a_person_with_its_timeline(
 
     assert result == {"id": told["id"], "status": "applied", "reason": None}
     profile = await person(member, server, subject)
-    assert profile["person_id"] == str(birth_person_id(subject))
-    assert profile["lifecycle"] == "fan"
+    assert (profile["person_id"], profile["lifecycle"]) == (str(birth_person_id(subject)), "fan")
     assert profile["traits"]["check_ins"] == 1
     assert profile["traits"]["first_seen_at"] == "2026-11-20T09:00:00Z"
     (item,) = await timeline(member, server, subject)
@@ -172,6 +171,7 @@ BAD = {
     "missing_data": check_in(uuid4()) | {"data": None},
     "bad_subject": check_in(uuid4()) | {"subject": "42"},
     "bad_time": check_in(uuid4()) | {"time": "2026-11-20T09:00:00"},
+    "bad_received_at": check_in(uuid4()) | {"received_at": "0001-01-01T00:00:00+14:00"},
     "bad_revision": check_in(uuid4()) | {"revision": 0},
     "bad_visit_id": event("visit_entered", uuid4(), "1", store_id="s1"),
     "missing_store_id": event("visit_entered", uuid4(), "1", data={"visit_id": str(uuid4())}),

@@ -115,7 +115,10 @@ def feed_router(tables: FeedTables) -> APIRouter:
 
     @router.post("/discard")
     async def discard_parked(chosen: ParkedEventsIn, session: Session) -> DiscardedOut:
-        """Throw parked events away: the other service will never hear them."""
+        """Throw parked events away: the other service will never hear them.
+
+        Withdrawals of consent and erasures go only if they are named in ``event_ids``.
+        """
         connection = await session.connection()
         return DiscardedOut(discarded=await parking.discard(connection, tables, chosen.choice()))
 

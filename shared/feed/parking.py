@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.feed.tables import FeedTables
+from shared.feed.tables import FeedTables, Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ParkedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which parked events: those that meet every condition given, all if none is."""
+    """Which parked events: those that meet every condition given."""
 
     event_ids: Sequence[UUID] | None = None
     type: str | None = None
@@ -94,8 +94,14 @@ async def replay(connection: AsyncConnection, tables: FeedTables, choice: Choice
 
 
 async def discard(connection: AsyncConnection, tables: FeedTables, choice: Choice) -> int:
-    """Throw parked events away: the other service will never hear them; how many there were."""
-    discarded = await connection.execute(delete(tables.outbox).where(*_chosen(tables, choice)))
+    """Throw parked events away: the other service will never hear them; how many there were.
+
+    What travels by the urgent lane, withdrawals and erasures, goes only if it is named by its id.
+    """
+    conditions = _chosen(tables, choice)
+    if choice.event_ids is None:
+        conditions.append(tables.outbox.c.lane != int(Lane.URGENT))
+    discarded = await connection.execute(delete(tables.outbox).where(*conditions))
     return discarded.rowcount
 
 

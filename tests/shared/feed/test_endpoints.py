@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from shared.auth import Role, TokenVerifier
 from shared.db import Database
 from shared.feed.endpoints import feed_router
+from shared.feed.tables import Lane
 from shared.keys import load_geo_keys
 from shared.limits import build_limiter
 from shared.pagination import encode_cursor
@@ -117,6 +118,22 @@ async def test_a_discard_throws_away_parked_events_only(
     assert set(await parked(database)) == {second}
     assert (await operator.post("/v1/feed/discard", json={"all": True})).json() == {"discarded": 1}
     assert await waiting(database) == 1
+
+
+async def test_what_is_urgent_is_discarded_by_its_id_only(
+    operator: httpx.AsyncClient, database: Database
+) -> None:
+    (erasure,) = await park(database, 1, "subject_erased")
+    async with database.begin() as connection:
+        await connection.execute(update(OUTBOX).values(lane=int(Lane.URGENT)))
+    await park(database, 2)
+    for body, discarded in (
+        ({"all": True}, 2),
+        ({"all": True, "type": "subject_erased"}, 0),
+        ({"event_ids": [str(erasure)]}, 1),
+    ):
+        answer = await operator.post("/v1/feed/discard", json=body)
+        assert answer.json() == {"discarded": discarded}
 
 
 @pytest.mark.parametrize(

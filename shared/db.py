@@ -63,12 +63,17 @@ class Database:
             json_deserializer=orjson.loads,
             connect_args={
                 "async_creator_fn": connect,
-                "server_settings": _session_settings(),
+                "server_settings": session_settings(),
                 "timeout": CONNECT_TIMEOUT_S,
             },
         )
         _ping_after_idling(engine)
         return cls(engine, async_sessionmaker(engine, expire_on_commit=False))
+
+    @property
+    def url(self) -> str:
+        """What it was connected by, password included."""
+        return self.engine.url.render_as_string(hide_password=False)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -110,7 +115,13 @@ def _ping_after_idling(engine: AsyncEngine) -> None:
             raise DisconnectionError("lost while it rested") from error  # the pool takes another
 
 
-def _session_settings() -> Mapping[str, str]:
+def driver_address(url: str) -> str:
+    """The engine's ``url`` as the driver alone reads it."""
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+
+def session_settings() -> Mapping[str, str]:
+    """What every connection of a service is opened with."""
     return {
         "timezone": "UTC",
         "statement_timeout": str(STATEMENT_TIMEOUT_MS),

@@ -1,25 +1,43 @@
 """The short way to PostgreSQL, for the one path that counts microseconds.
 
 SQLAlchemy's asynchronous execution costs about 0.25 ms of processor time per statement, on top of
-what the driver needs. A group of check-ins runs some fifteen constant statements, so it takes its
-connection from the same pool and hands them to asyncpg itself. Statements stay SQLAlchemy
-``text`` with named parameters, compiled once; repositories do not notice the difference.
+what the driver needs. Groups of check-ins and the feed run a few constant statements thousands of
+times, so they keep a connection of their own and hand them to asyncpg itself. Statements stay
+SQLAlchemy ``text`` with named parameters, compiled once; repositories do not notice the
+difference.
 """
 
+import re
 from collections import namedtuple
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import asyncpg
+import orjson
 from sqlalchemy import TextClause
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.connecting import connect
+from shared.db import CONNECT_TIMEOUT_S, driver_address, session_settings
 
 _DIALECT = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+_NUMBER = re.compile(r"\$(\d+)")
 _compiled: dict[TextClause, tuple[str, Sequence[str]]] = {}
+_combined: dict[tuple[TextClause, ...], str] = {}
 _row_types: dict[tuple[str, ...], Any] = {}
+
+if TYPE_CHECKING:
+    Driver = asyncpg.Connection[asyncpg.Record]
+
+
+class Statement(NamedTuple):
+    """A ``text`` with the values of its named parameters, not run yet."""
+
+    text: TextClause
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +66,7 @@ class Rows:
 class Direct:
     """Executes ``text`` statements with named parameters on a driver connection."""
 
-    driver: "asyncpg.Connection[asyncpg.Record]"
+    driver: "Driver"
 
     async def execute(
         self, statement: TextClause, parameters: Mapping[str, Any] | None = None
@@ -59,21 +77,85 @@ class Direct:
         return Rows(await self.driver.fetch(sql, *[values[name] for name in names]))
 
 
-@asynccontextmanager
-async def direct(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A transaction on a pooled connection: committed at the end, rolled back on an exception.
+async def run_together(connection: AsyncConnection, statements: Sequence[Statement]) -> None:
+    """Run writes that give nothing back: on a direct connection as one statement, in one trip.
 
-    What is given answers ``execute`` as an AsyncConnection does, for ``text`` statements only.
+    They must be independent: each sees the tables as they were before all of them, and no two
+    may write the same row. None of them may begin with ``WITH``.
     """
-    async with engine.connect() as pooled:
-        driver = (await pooled.get_raw_connection()).driver_connection
-        assert driver is not None  # noqa: S101 - a checked-out connection has its driver's
+    direct = cast("AsyncConnection | Direct", connection)
+    if not isinstance(direct, Direct):
+        for statement in statements:
+            await direct.execute(statement.text, statement.values)
+    elif statements:
+        sql = _combine(tuple(statement.text for statement in statements))
+        values = [
+            statement.values[name]
+            for statement in statements
+            for name in (_compiled.get(statement.text) or _compile(statement.text))[1]
+        ]
+        await direct.driver.fetch(sql, *values)
+
+
+@dataclass(slots=True)
+class OwnConnection:
+    """A connection outside of any pool, opened when first needed and again after it broke.
+
+    ``url`` is that of the service's engine, ``settings`` are more settings of the session than
+    every connection has. One transaction at a time.
+    """
+
+    url: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    _driver: "Driver | None" = field(default=None, init=False)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed at the end, rolled back on an exception.
+
+        What is given answers ``execute`` as an AsyncConnection does, for ``text`` statements only.
+        Raises what asyncpg raises when the database cannot be reached.
+        """
+        if self._driver is None or self._driver.is_closed():
+            self._driver = await self._open()
+        driver = self._driver
         try:
-            async with driver.transaction():
-                yield cast("AsyncConnection", Direct(driver))
-        finally:
-            if driver.is_closed():
-                await pooled.invalidate()
+            await driver.execute("BEGIN")
+            yield cast("AsyncConnection", Direct(driver))
+            await driver.execute("COMMIT")
+        except BaseException:
+            self._driver = None
+            await _roll_back(driver)
+            self._driver = None if driver.is_closed() else driver
+            raise
+
+    async def close(self) -> None:
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            await driver.close(timeout=CONNECT_TIMEOUT_S)
+
+    async def _open(self) -> "Driver":
+        driver: Driver = await connect(
+            driver_address(self.url),
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings={**session_settings(), **self.settings},
+        )
+        for name in ("json", "jsonb"):
+            await driver.set_type_codec(
+                name,
+                schema="pg_catalog",
+                encoder=lambda value: orjson.dumps(value).decode(),
+                decoder=orjson.loads,
+            )
+        return driver
+
+
+async def _roll_back(driver: "Driver") -> None:
+    """Whatever state it is in: a connection that cannot roll back is given up."""
+    try:
+        await driver.execute("ROLLBACK")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        driver.terminate()
 
 
 def _compile(statement: TextClause) -> tuple[str, Sequence[str]]:
@@ -82,3 +164,21 @@ def _compile(statement: TextClause) -> tuple[str, Sequence[str]]:
     entry = str(compiled), tuple(compiled.positiontup or ())
     _compiled[statement] = entry
     return entry
+
+
+def _combine(statements: tuple[TextClause, ...]) -> str:
+    """``WITH w0 AS (…), w1 AS (…) SELECT``, with parameters numbered through. Remembered."""
+    known = _combined.get(statements)
+    if known is not None:
+        return known
+    parts, taken = [], 0
+    for position, statement in enumerate(statements):
+        sql, names = _compile(statement)
+        parts.append(f"w{position} AS ({_renumbered(sql, taken)})")
+        taken += len(names)
+    combined = _combined[statements] = f"WITH {', '.join(parts)} SELECT"
+    return combined
+
+
+def _renumbered(sql: str, taken: int) -> str:
+    return _NUMBER.sub(lambda found: f"${int(found[1]) + taken}", sql)

@@ -88,6 +88,13 @@ class Unavailable(Refusal):
     title = "Not available just now"
 
 
+class Internal(Refusal):
+    """Our own fault, where an answer holds more than this one thing; the logs say what it was."""
+
+    slug = "internal"
+    title = "Something went wrong here"
+
+
 @dataclass(frozen=True, slots=True)
 class FieldFault:
     """One malformed field: a JSON Pointer into the body (``/latitude``) or ``?name`` for a query."""

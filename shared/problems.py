@@ -56,6 +56,7 @@ _STATUSES: Mapping[type[Refusal], int] = {
     errors.TooLarge: 413,
     errors.Malformed: 422,
     errors.TooManyRequests: 429,
+    errors.Internal: 500,
     errors.Unavailable: 503,
 }
 _log = structlog.get_logger(__name__)
@@ -114,7 +115,7 @@ def problem_response(
 def internal_error(scope: Mapping[str, Any]) -> Response:
     """The bare 500: a trace id to look up in the logs, and nothing of what happened."""
     language = _language(scope)
-    title = TITLES_ZH["internal"] if language == "zh-CN" else "Something went wrong here"
+    title = TITLES_ZH["internal"] if language == "zh-CN" else errors.Internal.title
     body = {
         "type": "/problems/internal",
         "title": title,

@@ -7,6 +7,7 @@ close a box, only the private key opens it. Identities travel and rest so. Stora
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -50,9 +51,15 @@ class StorageKey:
 
     def encrypt(self, plaintext: bytes, context: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + AESGCM(self.key).encrypt(nonce, plaintext, context)
+        return nonce + _cipher(self.key).encrypt(nonce, plaintext, context)
 
     def decrypt(self, ciphertext: bytes, context: bytes) -> bytes:
         """Raises ``cryptography.exceptions.InvalidTag`` when key, context or text is another."""
         nonce, body = ciphertext[:_NONCE_BYTES], ciphertext[_NONCE_BYTES:]
-        return AESGCM(self.key).decrypt(nonce, body, context)
+        return _cipher(self.key).decrypt(nonce, body, context)
+
+
+@lru_cache(maxsize=64)
+def _cipher(key: bytes) -> AESGCM:
+    """Made once per key: the key schedule costs more than most of what is encrypted."""
+    return AESGCM(key)

@@ -133,7 +133,7 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
     maintenance = Maintenance(state.database, FEED, tools.day_keys, state.clock, state.feed.wake)
     maintenance.start()
     stack.push_async_callback(maintenance.stop)
-    state.committer = Committer(state.database, tools, state.feed, settings.commit_lanes)
+    state.committer = Committer(state.database.url, tools, state.feed, settings.commit_lanes)
     state.committer.start()
     stack.push_async_callback(state.committer.stop)
 

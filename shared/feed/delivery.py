@@ -67,6 +67,7 @@ class Deliverer:
         self._options = options
         self._counts = Counts(tables.outbox.schema or "public")
         self._line = Line(
+            database.url,
             database,
             tables,
             Peer(url, token, transport),

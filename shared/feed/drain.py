@@ -3,26 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Float,
-    Select,
-    SmallInteger,
-    Text,
-    Update,
-    bindparam,
-    case,
-    delete,
-    func,
-    select,
-    true,
-    update,
-)
+from sqlalchemy import Table, TextClause, func, select, text, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.direct import Statement
 from shared.feed.tables import FeedTables, Lane
 
 GIVE_UP_AFTER = timedelta(days=7)
@@ -84,107 +71,79 @@ async def take_due(
     limit: int,
 ) -> list[DueEvent]:
     """Up to ``limit`` due events, bucket by bucket in the order given, longest due first."""
-    found = await connection.execute(
-        _due(tables), {"buckets": list(buckets), "lane": int(lane), "limit": limit}
-    )
-    return [DueEvent(*row) for row in found]
+    values = {"buckets": list(buckets), "lane": int(lane), "limit": limit}
+    rows = await connection.execute(_due(tables.outbox), values)
+    return [DueEvent(*row) for row in rows]
 
 
-async def settle(connection: AsyncConnection, tables: FeedTables, settlement: Settlement) -> None:
+def settling(tables: FeedTables, settlement: Settlement) -> list[Statement]:
     """Write down what became of events; rows that are gone already are passed over."""
-    outbox = tables.outbox
+    outbox, statements = tables.outbox, list[Statement]()
     if settlement.done:
-        gone = bindparam("ids", type_=ARRAY(BigInteger))
-        await connection.execute(
-            delete(outbox).where(outbox.c.id == func.any(gone)), {"ids": settlement.done}
-        )
+        statements.append(Statement(_delete(outbox), {"ids": settlement.done}))
     if settlement.refused:
         ids, reasons = zip(*settlement.refused, strict=True)
-        await connection.execute(_park(tables), {"ids": [*ids], "errors": _texts(reasons)})
+        told = {"ids": [*ids], "errors": _texts(reasons)}
+        statements.append(Statement(_park(outbox), told))
     if settlement.failed:
-        await connection.execute(
-            _put_off(tables),
-            {
-                "ids": [failed.id for failed in settlement.failed],
-                "errors": _texts([failed.error for failed in settlement.failed]),
-                "delays": [failed.delay_s for failed in settlement.failed],
-                "give_up_s": GIVE_UP_AFTER.total_seconds(),
-            },
-        )
+        put_off = {
+            "ids": [failed.id for failed in settlement.failed],
+            "errors": _texts([failed.error for failed in settlement.failed]),
+            "delays": [failed.delay_s for failed in settlement.failed],
+            "patience": GIVE_UP_AFTER,
+            "attempts": GIVE_UP_ATTEMPTS,
+        }
+        statements.append(Statement(_put_off(outbox), put_off))
+    return statements
 
 
 def _texts(reasons: Sequence[str]) -> list[str]:
     return [reason.replace("\0", "")[:MAX_ERROR_LENGTH] for reason in reasons]
 
 
-def _due(tables: FeedTables) -> Select[int, UUID, str, int]:
-    outbox = tables.outbox
-    buckets = (
-        func.unnest(bindparam("buckets", type_=ARRAY(SmallInteger)))
-        .table_valued("bucket")
-        .render_derived()
-    )
-    due = (
-        select(outbox.c.id, outbox.c.event_id, outbox.c.payload, outbox.c.attempts)
-        .where(outbox.c.bucket == buckets.c.bucket)
-        .where(outbox.c.lane == bindparam("lane", type_=SmallInteger))
-        .where(outbox.c.parked_at.is_(None))
-        .where(outbox.c.next_attempt_at <= func.statement_timestamp())
-        .order_by(outbox.c.next_attempt_at, outbox.c.id)
-        .limit(bindparam("limit", type_=BigInteger))
-        .lateral()
-    )
-    return (
-        select(due.c.id, due.c.event_id, due.c.payload, due.c.attempts)
-        .select_from(buckets.join(due, true()))
-        .limit(bindparam("limit", type_=BigInteger))
-    )
+@cache
+def _due(outbox: Table) -> TextClause:
+    return text(f"""
+        SELECT due.id, due.event_id, due.payload, due.attempts
+        FROM unnest(CAST(:buckets AS smallint[])) AS mine (bucket)
+        CROSS JOIN LATERAL (
+            SELECT id, event_id, payload, attempts FROM {outbox.fullname} AS o
+            WHERE o.bucket = mine.bucket AND o.lane = CAST(:lane AS smallint)
+                AND o.parked_at IS NULL AND o.next_attempt_at <= statement_timestamp()
+            ORDER BY o.next_attempt_at, o.id
+            LIMIT CAST(:limit AS bigint)
+        ) AS due
+        LIMIT CAST(:limit AS bigint)
+    """)
 
 
-def _park(tables: FeedTables) -> Update:
-    outbox = tables.outbox
-    told = (
-        func.unnest(
-            bindparam("ids", type_=ARRAY(BigInteger)), bindparam("errors", type_=ARRAY(Text))
-        )
-        .table_valued("id", "error")
-        .render_derived(name="told")
-    )
-    return (
-        update(outbox)
-        .where(outbox.c.id == told.c.id)
-        .values(
-            attempts=outbox.c.attempts + 1,
-            parked_at=func.statement_timestamp(),
-            last_error=told.c.error,
-        )
-    )
+@cache
+def _delete(outbox: Table) -> TextClause:
+    return text(f"DELETE FROM {outbox.fullname} WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
-def _put_off(tables: FeedTables) -> Update:
-    outbox, now = tables.outbox, func.statement_timestamp()
-    told = (
-        func.unnest(
-            bindparam("ids", type_=ARRAY(BigInteger)),
-            bindparam("errors", type_=ARRAY(Text)),
-            bindparam("delays", type_=ARRAY(Float)),
-        )
-        .table_valued("id", "error", "delay_s")
-        .render_derived(name="told")
-    )
-    patience = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("give_up_s", type_=Float))
-    is_hopeless = (outbox.c.created_at < now - patience) & (
-        outbox.c.attempts + 1 >= GIVE_UP_ATTEMPTS
-    )
-    delay = func.make_interval(0, 0, 0, 0, 0, 0, told.c.delay_s)
-    return (
-        update(outbox)
-        .where(outbox.c.id == told.c.id)
-        .where(outbox.c.parked_at.is_(None))
-        .values(
-            attempts=outbox.c.attempts + 1,
-            last_error=told.c.error,
-            next_attempt_at=func.coalesce(now + delay, outbox.c.next_attempt_at),
-            parked_at=case((is_hopeless, now)),
-        )
-    )
+@cache
+def _park(outbox: Table) -> TextClause:
+    return text(f"""
+        UPDATE {outbox.fullname} AS o
+        SET attempts = o.attempts + 1, parked_at = statement_timestamp(), last_error = told.error
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:errors AS text[])) AS told (id, error)
+        WHERE o.id = told.id
+    """)
+
+
+@cache
+def _put_off(outbox: Table) -> TextClause:
+    return text(f"""
+        UPDATE {outbox.fullname} AS o
+        SET attempts = o.attempts + 1, last_error = told.error,
+            next_attempt_at = COALESCE(
+                statement_timestamp() + make_interval(secs => told.delay_s), o.next_attempt_at),
+            parked_at = CASE
+                WHEN o.created_at < statement_timestamp() - CAST(:patience AS interval)
+                    AND o.attempts + 1 >= CAST(:attempts AS integer)
+                THEN statement_timestamp() END
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:errors AS text[]), CAST(:delays AS float8[]))
+            AS told (id, error, delay_s)
+        WHERE o.id = told.id AND o.parked_at IS NULL
+    """)

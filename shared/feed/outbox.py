@@ -11,6 +11,7 @@ from sqlalchemy import Table, TextClause, delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.events import Event, EventType
+from shared.direct import Statement, run_together
 from shared.feed.tables import FeedTables, Lane, bucket_of
 
 
@@ -50,20 +51,28 @@ async def enqueue(
     From a session take ``await session.connection()``. After the commit, ``Deliverer.wake()``
     spares the events the wait for the next poll.
     """
+    await run_together(connection, enqueuing(tables, events, lane=lane))
+
+
+def enqueuing(
+    tables: FeedTables,
+    events: Sequence[PreparedEvent | Event | Mapping[str, Any]],
+    *,
+    lane: Lane = Lane.NORMAL,
+) -> list[Statement]:
+    """What ``enqueue`` runs, to be run together with other writes."""
     if not events:
-        return
+        return []
     ready = [e if isinstance(e, PreparedEvent) else prepare(e) for e in events]
-    await connection.execute(
-        _insert_into(tables.outbox),
-        {
-            "lane": int(lane),
-            "buckets": [bucket_of(e.subject_id, e.event_id) for e in ready],
-            "subjects": [e.subject_id for e in ready],
-            "ids": [e.event_id for e in ready],
-            "types": [e.type for e in ready],
-            "payloads": [e.payload.decode() for e in ready],
-        },
-    )
+    values = {
+        "lane": int(lane),
+        "buckets": [bucket_of(e.subject_id, e.event_id) for e in ready],
+        "subjects": [e.subject_id for e in ready],
+        "ids": [e.event_id for e in ready],
+        "types": [e.type for e in ready],
+        "payloads": [e.payload.decode() for e in ready],
+    }
+    return [Statement(_insert_into(tables.outbox), values)]
 
 
 @cache

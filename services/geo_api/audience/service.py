@@ -21,6 +21,7 @@ from shared.contracts.events import (
     EventResult,
     EventType,
 )
+from shared.direct import run_together
 from shared.feed.outbox import forget_subject
 from shared.feed.tables import FeedTables
 from shared.keys import GeoKeys
@@ -116,7 +117,7 @@ async def _take_over(
         connection, [s for s, st in states.items() if st.is_new and s not in kept]
     )
     joined_anew = [(s, None, None, False, at) for s, at in erased.items() if s in kept]
-    await subjects.touch(connection, joined_anew)
+    await run_together(connection, subjects.touching(joined_anew))
     return await subjects.apply_facts(connection, _columns(fresh), now) if fresh else set()
 
 

@@ -17,9 +17,8 @@ from services.geo_api.checkins.faults import Fault, fault_of
 from services.geo_api.checkins.service.group import decide
 from services.geo_api.checkins.service.outcome import Tools
 from services.geo_api.presence.matching import Fix
-from shared.db import Database
-from shared.direct import direct
-from shared.errors import FieldFault, Malformed, Refusal, Unavailable
+from shared.direct import OwnConnection
+from shared.errors import FieldFault, Internal, Malformed, Refusal, Unavailable
 from shared.feed.delivery import Deliverer
 
 MAX_GROUP = 500
@@ -41,6 +40,8 @@ _UNSTORABLE = Malformed(
     FieldFault("", "holds something the database does not take; it was logged. Do not repeat it.")
 )
 
+_FAILED = Internal("This check-in could not be decided; what happened was logged.")
+
 Result = Answer | Refusal
 _Waiting = tuple[Sequence[CheckIn], "asyncio.Future[list[Result]]"]
 
@@ -59,9 +60,12 @@ class Unconfirmed(Unavailable):
 
 @dataclass(slots=True)
 class Committer:
-    """Decides check-ins in groups, ``lanes`` groups at a time."""
+    """Decides check-ins in groups, ``lanes`` groups at a time, each on a connection of its own.
 
-    database: Database
+    ``url`` is that of the service's database.
+    """
+
+    url: str
     tools: Tools
     feed: Deliverer
     lanes: int = 1
@@ -72,7 +76,9 @@ class Committer:
     _closing: bool = False
 
     def start(self) -> None:
-        self._workers = [asyncio.create_task(self._work()) for _ in range(self.lanes)]
+        self._workers = [
+            asyncio.create_task(self._work(OwnConnection(self.url))) for _ in range(self.lanes)
+        ]
 
     async def stop(self) -> None:
         """Finish what was accepted, then end."""
@@ -94,13 +100,14 @@ class Committer:
         self._arrived.set()
         return await future
 
-    async def _work(self) -> None:
+    async def _work(self, lane: OwnConnection) -> None:
         while True:
             await self._arrived.wait()
             group = self._take()
             if group:
-                await self._serve(group)
+                await self._serve(lane, group)
             elif self._closing:
+                await lane.close()
                 return
 
     def _take(self) -> list[_Waiting]:
@@ -115,11 +122,11 @@ class Committer:
             self._arrived.clear()
         return group
 
-    async def _serve(self, group: list[_Waiting]) -> None:
+    async def _serve(self, lane: OwnConnection, group: list[_Waiting]) -> None:
         everything = [check_in for check_ins, _ in group for check_in in check_ins]
         _group_size.observe(len(everything))
         try:
-            results = await self._commit(everything)
+            results = await self._commit(lane, everything)
         except Exception as error:  # noqa: BLE001 - every caller must hear of it
             self._fail(group, error)
             return
@@ -131,39 +138,41 @@ class Committer:
             position += len(check_ins)
 
     def _fail(self, group: list[_Waiting], error: Exception) -> None:
+        explained = _explained(error)
         for _, future in group:
             if not future.done():
-                future.set_exception(_explained(error))
-        if not isinstance(_explained(error), Refusal):
-            _log.error("group_failed", exc_info=error)
+                future.set_exception(explained)
 
-    async def _commit(self, check_ins: list[CheckIn]) -> list[Result]:
-        """One transaction, again after a deadlock or a lost connection; data faults by halves."""
+    async def _commit(self, lane: OwnConnection, check_ins: list[CheckIn]) -> list[Result]:
+        """One transaction, again after a deadlock or a lost connection.
+
+        What fails for a reason of its own is looked for by halves, so that it harms no other.
+        """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return await self._attempt(check_ins)
+                return await self._attempt(lane, check_ins)
             except Exception as error:
                 fault = fault_of(error)
                 if attempt < _ATTEMPTS and fault in (Fault.CONTENTION, Fault.LOST):
                     continue  # decided anew: receipts tell what a lost commit had recorded
-                if fault is not Fault.DATA:
+                if fault not in (Fault.DATA, Fault.UNKNOWN):
                     raise
                 if len(check_ins) > 1:
-                    return await self._halves(check_ins)
-                _log.error("check_in_refused_by_database", error=type(error).__name__)
-                return [_UNSTORABLE]
+                    return await self._halves(lane, check_ins)
+                _log.error("check_in_failed", fault=fault.name, exc_info=error)
+                return [_UNSTORABLE if fault is Fault.DATA else _FAILED]
         raise AssertionError("the last attempt returns or raises")
 
-    async def _attempt(self, check_ins: list[CheckIn]) -> list[Result]:
+    async def _attempt(self, lane: OwnConnection, check_ins: list[CheckIn]) -> list[Result]:
         await self.tools.day_keys.prepare(check_ins[0].received_at.date())
-        async with direct(self.database.engine) as connection:
+        async with lane.begin() as connection:
             return [*await decide(connection, self.tools, check_ins, self._verdicts)]
 
-    async def _halves(self, check_ins: list[CheckIn]) -> list[Result]:
+    async def _halves(self, lane: OwnConnection, check_ins: list[CheckIn]) -> list[Result]:
         middle = len(check_ins) // 2
         results: list[Result] = []
         for half in (check_ins[:middle], check_ins[middle:]):
-            results += await self._commit(half)
+            results += await self._commit(lane, half)
         return results
 
     def _verdicts(self, check_ins: Sequence[CheckIn]) -> list[Verdict]:

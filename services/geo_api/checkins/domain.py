@@ -125,14 +125,15 @@ def as_fix(check_in: CheckIn, verdict: Verdict) -> Fix:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller gets: a status, the exact JSON body, and the text ``explain`` adds."""
+    """What the caller gets: a status, the exact JSON body, and an object that explains it."""
 
     http_status: int
     body: bytes
-    decisions: bytes
+    explanation: bytes
 
     def explained(self) -> bytes:
-        return self.body[:-1] + b',"decisions":' + self.decisions + b"}"
+        """The body with the members of the explanation."""
+        return self.body[:-1] + b"," + self.explanation[1:]
 
     def numbered(self, line: int) -> bytes:
         """The body as a line of a batch answer."""

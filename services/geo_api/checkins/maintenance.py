@@ -9,14 +9,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 from prometheus_client import Gauge
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.geo_api.checkins.repository import Receipt
 from services.geo_api.checkins.service.exact import DayKeys
+from services.geo_api.checkins.service.receipts import opened, reduced
 from services.geo_api.metadata import IDEMPOTENCY
 from services.geo_api.places.domain import VisitsEnd
 from services.geo_api.places.service.lifecycle import end_visits_by_time
@@ -60,39 +63,44 @@ _DESTROY_KEYS = text("""
     WHERE day < CAST(:horizon AS date) AND wrapped_key IS NOT NULL
 """)
 
-# The reduced answer keeps what was granted and which fences held, and loses how far in, the codes
-# of the coupons and the invitation, which has long ended. The hash of the request goes too: from it and the rest of the row the coordinates could be guessed.
-# A receipt and its check-in were received at the same moment, and are reduced together.
+_OLD_RECEIPTS = text("""
+    SELECT subject_id, check_in_id, request_hash, received_at, answer, explanation, reduced
+    FROM geo.check_in_receipts
+    WHERE received_at < :horizon AND reduced IS NULL
+    ORDER BY received_at LIMIT :most
+""")
+
+# The hash of the request goes too: from it and the rest of the row the coordinates could be
+# guessed. A receipt and its check-in were received at one moment, and are reduced together.
 _REDUCE = text("""
     WITH old AS (
-        SELECT subject_id, check_in_id, received_at FROM geo.check_in_receipts
-        WHERE received_at < :horizon AND decisions IS NOT NULL
-        ORDER BY received_at LIMIT :most
-    ), reduced AS (
-        UPDATE geo.check_ins AS c SET matches = NULL, exact = NULL, signals = NULL
+        SELECT * FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]),
+            CAST(:received AS timestamptz[]), CAST(:reduced AS text[]))
+            AS o (subject_id, check_in_id, received_at, reduced)
+    ), bared AS (
+        UPDATE geo.check_ins AS c SET exact = NULL, signals = NULL
         FROM old
         WHERE c.subject_id = old.subject_id AND c.check_in_id = old.check_in_id
             AND c.received_at = old.received_at
     )
     UPDATE geo.check_in_receipts AS r
-    SET decisions = NULL, request_hash = '',
-        answer = (r.answer::jsonb || jsonb_build_object(
-            'invitation', NULL,
-            'matches', COALESCE((
-                SELECT jsonb_agg(m || '{"distance_m": null, "overlap": null}')
-                FROM jsonb_array_elements(r.answer::jsonb -> 'matches') AS m), '[]'),
-            'coupons', COALESCE((
-                SELECT jsonb_agg(c || '{"code": null}')
-                FROM jsonb_array_elements(r.answer::jsonb -> 'coupons') AS c), '[]')))::text
+    SET request_hash = '', answer = NULL, explanation = NULL, reduced = old.reduced
     FROM old
     WHERE r.subject_id = old.subject_id AND r.check_in_id = old.check_in_id
 """)
 
+# A run looks again at the day before the horizon of the last one, and no further back: what was
+# received earlier has lost its cell long ago.
 _DROP_CELLS = text("""
     UPDATE geo.check_ins AS c SET cell = NULL
     FROM (
         SELECT subject_id, check_in_id, received_at FROM geo.check_ins
-        WHERE received_at < :horizon AND cell IS NOT NULL LIMIT :most
+        WHERE received_at < :horizon AND cell IS NOT NULL
+            AND received_at >= COALESCE((
+                SELECT ran_at - CAST(:kept AS interval) - interval '1 day'
+                FROM geo.maintenance_runs WHERE job = 'cells' AND changed < :most
+            ), '-infinity')
+        LIMIT :most
     ) AS old
     WHERE c.subject_id = old.subject_id AND c.check_in_id = old.check_in_id
         AND c.received_at = old.received_at
@@ -179,16 +187,33 @@ class Maintenance:
         return await end_visits_by_time(connection, now, end, _BATCH)
 
     async def _retain(self, connection: AsyncConnection, now: datetime) -> int:
-        """Destroy the keys of days that ended before the horizon, and reduce what is older."""
+        """Reduce what is older than the horizon, then destroy the keys of the days before it."""
         horizon = now - EXACT_FOR
-        day = horizon.astimezone(UTC).date()
-        await connection.execute(_DESTROY_KEYS, {"horizon": day, "now": now})
-        self.day_keys.forget_before(day)
-        reduced = await connection.execute(_REDUCE, {"horizon": horizon, "most": _BATCH})
-        return reduced.rowcount
+        found = await connection.execute(_OLD_RECEIPTS, {"horizon": horizon, "most": _BATCH})
+        old = found.all()
+        if old:
+            values = {
+                "subjects": [row.subject_id for row in old],
+                "ids": [row.check_in_id for row in old],
+                "received": [row.received_at for row in old],
+                "reduced": [await self._reduced(row) for row in old],
+            }
+            await connection.execute(_REDUCE, values)
+        if len(old) < _BATCH:
+            day = horizon.astimezone(UTC).date()
+            await connection.execute(_DESTROY_KEYS, {"horizon": day, "now": now})
+            self.day_keys.forget_before(day)
+        return len(old)
+
+    async def _reduced(self, row: Row[Any]) -> str:
+        receipt = Receipt(
+            row.request_hash, row.received_at, row.answer, row.explanation, row.reduced
+        )
+        key = await self.day_keys.find(row.received_at.date())
+        return reduced(opened(row.subject_id, row.check_in_id, receipt, key, 200).body)
 
     async def _drop_cells(self, connection: AsyncConnection, now: datetime) -> int:
-        values = {"horizon": now - CELL_FOR, "most": _BATCH}
+        values = {"horizon": now - CELL_FOR, "most": _BATCH, "kept": CELL_FOR}
         return (await connection.execute(_DROP_CELLS, values)).rowcount
 
     async def _partition(self, connection: AsyncConnection, now: datetime) -> int:

@@ -25,10 +25,9 @@ from services.geo_api.tables import Base, Timestamp
 class CheckInReceipt(Base):
     """Makes a check-in id count once, and keeps the answer that a repeat gets again.
 
-    ``answer`` is the exact JSON text of the body; after the retention horizon it is the
-    reduced one. It is null only inside the transaction that decides. ``decisions`` is the text
-    that ``?explain=true`` adds, null once the answer was reduced; ``request_hash``, an HMAC, is
-    empty then.
+    ``answer`` is the exact body and ``explanation`` what explains it, both encrypted under the
+    key of the day of ``received_at``. After the retention horizon they are null, ``reduced`` holds
+    what is left of the answer, and ``request_hash``, an HMAC, is empty.
     """
 
     __tablename__ = "check_in_receipts"
@@ -36,7 +35,7 @@ class CheckInReceipt(Base):
         Index(
             "ix_check_in_receipts_reducible",
             "received_at",
-            postgresql_where="decisions IS NOT NULL",
+            postgresql_where="reduced IS NULL",
         ),
     )
 
@@ -44,8 +43,9 @@ class CheckInReceipt(Base):
     check_in_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[datetime] = mapped_column(Timestamp)
-    answer: Mapped[str | None] = mapped_column(Text)
-    decisions: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    explanation: Mapped[bytes | None] = mapped_column(LargeBinary)
+    reduced: Mapped[str | None] = mapped_column(Text)
 
 
 class CheckIn(Base):
@@ -53,13 +53,14 @@ class CheckIn(Base):
 
     ``exact`` holds the received pair, encrypted under the key of ``day``; ``cell`` is the H3
     cell at resolution 7. ``inside`` and ``uncertain`` are the stores of the verdict: every
-    other store is outside. ``matches`` explains it.
+    other store is outside.
     """
 
     __tablename__ = "check_ins"
     __table_args__ = (
         CheckConstraint("accuracy_m >= 0", name="accuracy_is_not_negative"),
         Index(None, "subject_id", "occurred_at"),
+        Index(None, "received_at", postgresql_using="brin"),
         {"postgresql_partition_by": "RANGE (received_at)"},
     )
 
@@ -75,7 +76,6 @@ class CheckIn(Base):
     cell: Mapped[int | None] = mapped_column(BigInteger)
     inside: Mapped[list[str]] = mapped_column(ARRAY(Text))
     uncertain: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    matches: Mapped[list[Any] | None] = mapped_column(JSONB)
     signals: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     consent_purpose: Mapped[str] = mapped_column(Text)
     consent_version: Mapped[str] = mapped_column(Text)

@@ -10,58 +10,47 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.presence.domain import GAP, Fix
+from shared.direct import Statement
 
 Key = tuple[UUID, UUID]
 """(subject_id, check_in_id)"""
 
-# Ordered, so that two groups with the same ids wait for each other in one direction only.
-_CLAIM = text("""
-    INSERT INTO geo.check_in_receipts (subject_id, check_in_id, request_hash, received_at)
-    SELECT * FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]),
-        CAST(:hashes AS bytea[]), CAST(:received AS timestamptz[])) AS r (s, i, h, t)
-    ORDER BY s, i
-    ON CONFLICT (subject_id, check_in_id) DO NOTHING
-    RETURNING subject_id, check_in_id
-""")
-
-_READ_ANSWERS = text("""
-    SELECT r.subject_id, r.check_in_id, r.request_hash, r.answer, r.decisions
+_READ_RECEIPTS = text("""
+    SELECT r.subject_id, r.check_in_id, r.request_hash, r.received_at, r.answer, r.explanation,
+        r.reduced
     FROM geo.check_in_receipts AS r
     JOIN unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[])) AS asked (s, i)
       ON r.subject_id = asked.s AND r.check_in_id = asked.i
 """)
 
-_UNCLAIM = text("""
-    DELETE FROM geo.check_in_receipts AS r
-    USING unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[])) AS u (s, i)
-    WHERE r.subject_id = u.s AND r.check_in_id = u.i
-""")
-
-_WRITE_ANSWERS = text("""
-    UPDATE geo.check_in_receipts AS r SET answer = a.answer, decisions = a.decisions
-    FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]), CAST(:answers AS text[]),
-        CAST(:decisions AS text[])) AS a (s, i, answer, decisions)
-    WHERE r.subject_id = a.s AND r.check_in_id = a.i
+# No ON CONFLICT: under the subject's lock nobody else writes this receipt; if the lock ever
+# failed, the key would stop the whole group rather than let a check-in count twice.
+_WRITE_RECEIPTS = text("""
+    INSERT INTO geo.check_in_receipts (subject_id, check_in_id, request_hash, received_at, answer,
+        explanation)
+    SELECT * FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]),
+        CAST(:hashes AS bytea[]), CAST(:received AS timestamptz[]), CAST(:answers AS bytea[]),
+        CAST(:explanations AS bytea[]))
 """)
 
 # Arrays of arrays cannot be unnested by row; store ids hold no comma.
 _WRITE = text("""
     INSERT INTO geo.check_ins (subject_id, check_in_id, received_at, occurred_at, kind, datum,
-        accuracy_m, day, exact, cell, inside, uncertain, matches, signals,
+        accuracy_m, day, exact, cell, inside, uncertain, signals,
         consent_purpose, consent_version, consent_given_at, source)
     SELECT s, i, received_at, occurred_at, kind, datum, accuracy_m,
         (received_at AT TIME ZONE 'UTC')::date, exact, cell,
         string_to_array(inside, ','), string_to_array(uncertain, ','),
-        matches::jsonb, signals::jsonb, purpose, version, given_at, source
+        signals::jsonb, purpose, version, given_at, source
     FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]),
         CAST(:received AS timestamptz[]), CAST(:occurred AS timestamptz[]),
         CAST(:kinds AS text[]), CAST(:datums AS text[]), CAST(:accuracies AS float8[]),
         CAST(:exact AS bytea[]), CAST(:cells AS bigint[]), CAST(:inside AS text[]),
-        CAST(:uncertain AS text[]), CAST(:matches AS text[]), CAST(:signals AS text[]),
+        CAST(:uncertain AS text[]), CAST(:signals AS text[]),
         CAST(:purposes AS text[]), CAST(:versions AS text[]), CAST(:given AS timestamptz[]),
         CAST(:sources AS text[]))
         AS c (s, i, received_at, occurred_at, kind, datum, accuracy_m, exact, cell, inside,
-              uncertain, matches, signals, purpose, version, given_at, source)
+              uncertain, signals, purpose, version, given_at, source)
 """)
 
 # From the start of the episode that a late fix falls into: a pause longer than the gap before it.
@@ -88,56 +77,53 @@ _FIXES_SINCE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an earlier request with the same id left."""
+    """What an earlier request with the same id left.
+
+    ``answer`` and ``explanation`` are sealed; after the retention horizon ``reduced`` is what
+    remains of the answer.
+    """
 
     request_hash: bytes
-    answer: str
-    decisions: str | None
+    received_at: datetime
+    answer: bytes | None
+    explanation: bytes | None
+    reduced: str | None
 
 
-async def claim(
-    connection: AsyncConnection, receipts: Sequence[tuple[UUID, UUID, bytes, datetime]]
-) -> set[Key]:
-    """Claim (subject, id, request hash, received_at); gives the keys that are ours to decide.
+@dataclass(frozen=True, slots=True)
+class NewReceipt:
+    """A receipt to be written; ``answer`` and ``explanation`` are sealed."""
 
-    Waits for a concurrent transaction that claims one of them.
-    """
-    subjects, ids, hashes, received = _turned(receipts)
-    values = {"subjects": subjects, "ids": ids, "hashes": hashes, "received": received}
-    rows = await connection.execute(_CLAIM, values)
-    return {(row.subject_id, row.check_in_id) for row in rows}
+    key: Key
+    request_hash: bytes
+    received_at: datetime
+    answer: bytes
+    explanation: bytes
 
 
-async def read_answers(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Receipt]:
-    if not keys:
-        return {}
-    subjects, ids = _turned(keys)
-    rows = await connection.execute(_READ_ANSWERS, {"subjects": subjects, "ids": ids})
-    return {
-        (row.subject_id, row.check_in_id): Receipt(row.request_hash, row.answer, row.decisions)
-        for row in rows
+async def read_receipts(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Receipt]:
+    """Those of ``keys`` that were decided before."""
+    subjects, ids = [subject for subject, _ in keys], [check_in for _, check_in in keys]
+    rows = await connection.execute(_READ_RECEIPTS, {"subjects": subjects, "ids": ids})
+    return {(row[0], row[1]): Receipt(*row[2:]) for row in rows}
+
+
+def writing_receipts(receipts: Sequence[NewReceipt]) -> Statement:
+    """Each makes its check-in id count once; a key that exists fails the transaction."""
+    values = {
+        "subjects": [receipt.key[0] for receipt in receipts],
+        "ids": [receipt.key[1] for receipt in receipts],
+        "hashes": [receipt.request_hash for receipt in receipts],
+        "received": [receipt.received_at for receipt in receipts],
+        "answers": [receipt.answer for receipt in receipts],
+        "explanations": [receipt.explanation for receipt in receipts],
     }
+    return Statement(_WRITE_RECEIPTS, values)
 
 
-async def unclaim(connection: AsyncConnection, keys: Sequence[Key]) -> None:
-    """Give ids back that were claimed in this transaction and shall not be used up."""
-    if keys:
-        subjects, ids = _turned(keys)
-        await connection.execute(_UNCLAIM, {"subjects": subjects, "ids": ids})
-
-
-async def write_answers(
-    connection: AsyncConnection, answers: Sequence[tuple[UUID, UUID, str, str]]
-) -> None:
-    """Complete receipts with (subject, id, answer, decisions)."""
-    subjects, ids, bodies, decisions = _turned(answers)
-    values = {"subjects": subjects, "ids": ids, "answers": bodies, "decisions": decisions}
-    await connection.execute(_WRITE_ANSWERS, values)
-
-
-async def write(connection: AsyncConnection, columns: Mapping[str, Sequence[Any]]) -> None:
+def writing(columns: Mapping[str, Sequence[Any]]) -> Statement:
     """Insert check-ins, given by column."""
-    await connection.execute(_WRITE, columns)
+    return Statement(_WRITE, columns)
 
 
 async def fixes_since(
@@ -156,7 +142,3 @@ async def fixes_since(
         )
         fixes[row.subject_id].append(fix)
     return fixes
-
-
-def _turned(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]

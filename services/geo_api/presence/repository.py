@@ -1,6 +1,6 @@
 """Every query of visits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from uuid import UUID
@@ -9,9 +9,12 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.presence.domain import ClosedBy, Visit, VisitState
+from shared.direct import Statement
 
 _VISIT_COLUMNS = """subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
     closed_by, provisional, revision, last_received_at"""
+
+_NAMES = _VISIT_COLUMNS.replace(",", "").split()
 
 _GOING_ON = text(f"""
     SELECT {_VISIT_COLUMNS} FROM geo.visits
@@ -139,24 +142,22 @@ def list_statement(*, is_open: bool, by_store: bool, goes_on: bool) -> TextClaus
     """)
 
 
-async def write(connection: AsyncConnection, visits: Sequence[Visit]) -> None:
+def writing(visits: Sequence[Visit]) -> list[Statement]:
     """Insert or update visits, each at most once in ``visits``."""
-    if visits:
-        await connection.execute(_WRITE, _columns(visits))
+    return [Statement(_WRITE, _columns(visits))] if visits else []
 
 
-async def remove(connection: AsyncConnection, visits: Sequence[Visit]) -> None:
-    if visits:
-        subjects, ids = [v.subject_id for v in visits], [v.visit_id for v in visits]
-        await connection.execute(_REMOVE, {"subjects": subjects, "visits": ids})
+def removing(visits: Sequence[Visit]) -> list[Statement]:
+    subjects, ids = [v.subject_id for v in visits], [v.visit_id for v in visits]
+    return [Statement(_REMOVE, {"subjects": subjects, "visits": ids})] if visits else []
 
 
-async def alias(connection: AsyncConnection, aliases: Sequence[tuple[UUID, UUID, UUID]]) -> None:
+def naming(aliases: Sequence[tuple[UUID, UUID, UUID]]) -> list[Statement]:
     """Remember (subject, former visit id, visit id it stands for)."""
-    if aliases:
-        subjects, former, present = (list(column) for column in zip(*aliases, strict=True))
-        values = {"subjects": subjects, "aliases": former, "visits": present}
-        await connection.execute(_ALIAS, values)
+    if not aliases:
+        return []
+    subjects, former, present = (list(column) for column in zip(*aliases, strict=True))
+    return [Statement(_ALIAS, {"subjects": subjects, "aliases": former, "visits": present})]
 
 
 async def stores_visited_before(
@@ -181,14 +182,19 @@ async def _visits(
 def _visit(row: RowMapping) -> Visit:
     closed_by = row["closed_by"]
     return Visit(
-        **{
-            **row,
-            "state": VisitState(row["state"]),
-            "closed_by": ClosedBy(closed_by) if closed_by else None,
-        }
+        subject_id=row["subject_id"],
+        visit_id=row["visit_id"],
+        store_id=row["store_id"],
+        state=VisitState(row["state"]),
+        entered_at=row["entered_at"],
+        last_inside_at=row["last_inside_at"],
+        left_at=row["left_at"],
+        closed_by=ClosedBy(closed_by) if closed_by else None,
+        provisional=row["provisional"],
+        revision=row["revision"],
+        last_received_at=row["last_received_at"],
     )
 
 
-def _columns(visits: Iterable[Visit]) -> dict[str, list[object]]:
-    names = [name.strip() for name in _VISIT_COLUMNS.replace("\n", " ").split(",")]
-    return {name: [getattr(visit, name) for visit in visits] for name in names}
+def _columns(visits: Sequence[Visit]) -> dict[str, list[object]]:
+    return {name: [getattr(visit, name) for visit in visits] for name in _NAMES}

@@ -11,15 +11,19 @@ from services.geo_api.presence.domain import GAP, Change, ClosedBy, Visit, close
 from services.geo_api.presence.events import visit_events
 from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects.domain import SubjectState
+from shared.direct import run_together
 from shared.feed.outbox import enqueue
 from shared.feed.tables import FeedTables
 
 
 async def close_visits_of_store(
-    connection: AsyncConnection, tables: FeedTables, store_id: str, at: datetime,
+    connection: AsyncConnection,
+    tables: FeedTables,
+    store_id: str,
+    at: datetime,
     why: ClosedBy = ClosedBy.STORE_CLOSED,
 ) -> int:
-    """End the open visits at a store that closes for good; gives how many."""
+    """End the open visits at a store, or at its last geofence, that is no more; gives how many."""
     present = await repository.subjects_at_store(connection, store_id)
     return await _close(
         connection,
@@ -65,6 +69,7 @@ async def _close(
     visits = await repository.going_on(connection, list(states))
     reasons = {visit: reason(visit, states[visit.subject_id]) for visit in visits}
     changes = [Change(visit, closed(visit, why)) for visit, why in reasons.items() if why]
-    await repository.write(connection, [change.after for change in changes if change.after])
+    ended = [change.after for change in changes if change.after]
+    await run_together(connection, repository.writing(ended))
     await enqueue(connection, tables, list(visit_events(changes, at)))
     return len(changes)

@@ -11,6 +11,7 @@ from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects.service import lock
 from shared.auth import Role, mint_role_token
 from shared.contracts.events import EventType
+from shared.direct import run_together
 from shared.feed.outbox import enqueue
 from shared.feed.tables import FeedTables
 from shared.identity import Identity, subject_id
@@ -33,7 +34,8 @@ async def open_session(
     subject = subject_id(keys.identity, identity)
     state = (await lock(connection, keys.identity, [subject], now))[subject]
     if not state.identity_told:
-        await subjects.touch(connection, [(subject, None, None, True, state.erased_at)])
+        told = subjects.touching([(subject, None, None, True, state.erased_at)])
+        await run_together(connection, told)
         parts = [identity.namespace.value, identity.issuer, identity.value]
         sealed = base64.b64encode(keys.sealing.seal(orjson.dumps(parts))).decode()
         event = tell(

@@ -1,7 +1,8 @@
 """Every query of subjects and tombstones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
@@ -9,25 +10,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.subjects.domain import SubjectState
 from shared.contracts.events import ConsentFact, Lifecycle, Purpose
+from shared.direct import Statement
 
 _STATE_COLUMNS = """subject_id, identity_told, last_occurred_at, last_received_at, person_id,
     siblings, lifecycle, consents, erased_at"""
 
 _READ = text(f"""
-    SELECT {_STATE_COLUMNS}, false AS is_new FROM geo.subjects
+    SELECT {_STATE_COLUMNS} FROM geo.subjects
     WHERE subject_id = ANY(CAST(:subjects AS uuid[]))
 """)
 
-# Locks rows in the order of their ids, known or new: two groups never wait for each other in a
-# ring. A plain UPDATE … = ANY(…) locks in the order of the plan and does deadlock.
-_LOCK = text(f"""
-    INSERT INTO geo.subjects AS s (subject_id, created_at, identity_told, facts_revision,
-        siblings, lifecycle, tags, segments, consents)
-    SELECT id, :now, false, 0, ARRAY[id], 'fan', '{{}}', '{{}}', '{{}}'
-    FROM unnest(CAST(:subjects AS uuid[])) AS wanted (id)
-    ORDER BY id
-    ON CONFLICT (subject_id) DO UPDATE SET created_at = s.created_at
-    RETURNING {_STATE_COLUMNS}, (xmax = 0) AS is_new
+# Locks rows in the order of their ids, known or new, siblings included: two groups never wait
+# for each other in a ring. A plain UPDATE … = ANY(…) locks in the order of the plan and does
+# deadlock. `WHERE false` locks a known row without writing it; only new ones are returned.
+_LOCK = text("""
+    WITH wanted AS (
+        SELECT unnest(CAST(:subjects AS uuid[])) AS id
+        UNION SELECT sibling.subject_id FROM geo.subjects AS s
+        JOIN geo.subjects AS sibling ON sibling.subject_id = ANY(s.siblings)
+        WHERE s.subject_id = ANY(CAST(:subjects AS uuid[]))
+    ), made AS (
+        INSERT INTO geo.subjects AS s (subject_id, created_at, identity_told, facts_revision,
+            siblings, lifecycle, tags, segments, consents)
+        SELECT id, :now, false, 0, ARRAY[id], 'fan', '{}', '{}', '{}' FROM wanted ORDER BY id
+        ON CONFLICT (subject_id) DO UPDATE SET created_at = s.created_at WHERE false
+        RETURNING subject_id
+    )
+    SELECT id, made.subject_id IS NOT NULL AS is_new
+    FROM wanted LEFT JOIN made ON made.subject_id = id
 """)
 
 _TOUCH = text("""
@@ -86,21 +96,35 @@ async def read(connection: AsyncConnection, subjects: Sequence[UUID]) -> list[Su
 async def lock(
     connection: AsyncConnection, subjects: Iterable[UUID], now: datetime
 ) -> dict[UUID, SubjectState]:
-    """Lock subjects until the end of the transaction, making the rows of unknown ones."""
-    values = {"subjects": sorted(set(subjects)), "now": now}
-    rows = await connection.execute(_LOCK, values)
-    return {row["subject_id"]: _state(row) for row in rows.mappings()}
+    """Lock subjects, and those siblings that have a row, until the end of the transaction.
+
+    The rows of unknown ``subjects`` are made.
+    """
+    wanted, new, locked = set(subjects), set[UUID](), set[UUID]()
+    while True:
+        rows = (await connection.execute(_LOCK, {"subjects": list(wanted), "now": now})).all()
+        new |= {row.id for row in rows if row.is_new}
+        locked |= {row.id for row in rows}
+        found = await connection.execute(_READ, {"subjects": list(locked)})
+        states = {row["subject_id"]: _state(row, new) for row in found.mappings()}
+        kin = {sibling for state in states.values() for sibling in state.siblings} - locked
+        joined = await read(connection, list(kin)) if kin else []  # while we waited for the lock
+        if not joined:
+            return states
+        wanted |= {state.subject_id for state in joined}
 
 
-async def touch(
-    connection: AsyncConnection,
-    seen: Sequence[tuple[UUID, datetime | None, datetime | None, bool, datetime | None]],
-) -> None:
-    """Note (subject, latest occurred_at, latest received_at, identity told, erased_at)."""
-    if seen:
-        names = ("subjects", "occurred", "received", "told", "erased")
-        columns = [list(column) for column in zip(*seen, strict=True)]
-        await connection.execute(_TOUCH, dict(zip(names, columns, strict=True)))
+Seen = tuple[UUID, datetime | None, datetime | None, bool, datetime | None]
+"""(subject, latest occurred_at, latest received_at, identity told, erased_at)"""
+
+
+def touching(seen: Sequence[Seen]) -> list[Statement]:
+    """Note what was seen of subjects, each at most once in ``seen``."""
+    if not seen:
+        return []
+    names = ("subjects", "occurred", "received", "told", "erased")
+    columns = [list(column) for column in zip(*seen, strict=True)]
+    return [Statement(_TOUCH, dict(zip(names, columns, strict=True)))]
 
 
 async def forget(connection: AsyncConnection, subjects: Sequence[UUID]) -> None:
@@ -130,20 +154,19 @@ async def bury(connection: AsyncConnection, subject_hash: bytes, erased_at: date
     await connection.execute(_BURY, {"hash": subject_hash, "erased_at": erased_at})
 
 
-def _state(row: RowMapping) -> SubjectState:
-    consents = {
-        Purpose(purpose): ConsentFact.model_validate(fact)
-        for purpose, fact in row["consents"].items()
-    }
+def _state(row: RowMapping | Mapping[str, Any], new: Container[UUID] = ()) -> SubjectState:
     return SubjectState(
         subject_id=row["subject_id"],
-        is_new=row["is_new"],
+        is_new=row["subject_id"] in new,
         identity_told=row["identity_told"],
         last_occurred_at=row["last_occurred_at"],
         last_received_at=row["last_received_at"],
         person_id=row["person_id"],
         siblings=tuple(row["siblings"]),
         lifecycle=Lifecycle(row["lifecycle"]),
-        consents=consents,
+        consents={
+            Purpose(purpose): ConsentFact.model_validate(fact)
+            for purpose, fact in row["consents"].items()
+        },
         erased_at=row["erased_at"],
     )

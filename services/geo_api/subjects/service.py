@@ -23,7 +23,7 @@ async def lock(
     """Lock subjects until the end of the transaction, making the rows of unknown ones.
 
     A new row is looked up among the tombstones, since an erasure leaves no row. Who keeps a new
-    row writes ``erased_at`` into it (``repository.touch``), who does not removes it
+    row writes ``erased_at`` into it (``repository.touching``), who does not removes it
     (``repository.forget``).
     """
     states = await repository.lock(connection, whose, now)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.geo_api.checkins import repository
 from services.geo_api.presence import repository as presence
 from services.geo_api.presence.service import expire_silent_visits
+from shared.direct import Direct
 from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import DatabaseUrls, Tokens
 from tests.geo_api.checkins.audience import MemberVoice, consent, erasure, facts
@@ -205,14 +206,14 @@ async def test_an_erasure_waits_for_a_group_in_flight_and_takes_it_along(
 ) -> None:
     who = subject_of(geo_app, "a")
     held, go_on = asyncio.Event(), asyncio.Event()
-    write_answers = repository.write_answers
+    read_receipts = repository.read_receipts
 
-    async def hold(*arguments: Any) -> None:
+    async def hold(*arguments: Any) -> Any:
         held.set()
         await go_on.wait()
-        await write_answers(*arguments)
+        return await read_receipts(*arguments)
 
-    monkeypatch.setattr(repository, "write_answers", hold)
+    monkeypatch.setattr(repository, "read_receipts", hold)
     checking_in = asyncio.create_task(
         geo.post(PATH, json=body(subject=person("a")), headers=server)
     )
@@ -263,18 +264,19 @@ async def test_a_sibling_learnt_of_by_the_lock_is_locked_too(
     one, other = (subject_of(geo_app, name) for name in "ab")
     await geo.post(PATH, json=body(subject=person("a")), headers=server)
     await geo.post(PATH, json=body(subject=person("b")), headers=server)
-    claim = repository.claim
+    execute = Direct.execute
     elsewhere = await asyncpg.connect(database_urls.superuser.replace("+asyncpg", ""))
     deciding_other = elsewhere.transaction()
 
     async def merge_meanwhile(*arguments: Any) -> Any:
+        monkeypatch.undo()
         kin = [str(subject) for subject in sorted((one, other))]
         await member_api.tell(*(facts(subject, siblings=kin) for subject in (one, other)))
         await deciding_other.start()
         await elsewhere.execute("SELECT FROM geo.subjects WHERE subject_id = $1 FOR UPDATE", other)
-        return await claim(*arguments)
+        return await execute(*arguments)
 
-    monkeypatch.setattr(repository, "claim", merge_meanwhile)
+    monkeypatch.setattr(Direct, "execute", merge_meanwhile)  # before the statement that locks
     check_in = asyncio.create_task(geo.post(PATH, json=body(subject=person("a")), headers=server))
     await asyncio.sleep(0.5)
     assert not check_in.done()

@@ -11,9 +11,12 @@ import httpx
 import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from services.geo_api.app import create_app
 from services.geo_api.checkins import repository
+from services.geo_api.subjects import repository as subjects
+from shared.direct import Direct
 from tests.conftest import DatabaseUrls, Tokens
 from tests.geo_api.checkins.helpers import ago, body, known, open_store, person
 from tests.geo_api.checkins.tables import rows
@@ -56,24 +59,72 @@ async def test_one_id_sent_many_times_at_once_counts_once(
     assert len(stored["visits"]) == 1
 
 
-async def test_without_the_claim_the_same_race_counts_twice(
+async def test_without_lock_and_key_the_same_race_counts_twice(
     geo: httpx.AsyncClient,
     second: httpx.AsyncClient,
     server: dict[str, str],
     database_urls: DatabaseUrls,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The guard of the test above, taken out: whoever asks is told that the id is his."""
+    """The guards of the test above, taken out: the subject's lock, and the receipt's key."""
+    lock, settled = subjects.lock, repository.read_receipts
 
-    async def claim_all(_connection: Any, receipts: Any) -> set[Any]:
-        return {(subject, check_in) for subject, check_in, *_ in receipts}
+    async def look(connection: Any, whose: Any, now: Any) -> Any:
+        states = await lock(connection, whose, now)
+        if isinstance(connection, Direct):
+            await connection.driver.execute("COMMIT; BEGIN")  # lets go of what it locked
+        return states
 
-    monkeypatch.setattr(repository, "claim", claim_all)
+    async def see_nothing(*arguments: Any) -> Any:
+        await settled(*arguments)
+        return {}
+
+    monkeypatch.setattr(subjects, "lock", look)
+    monkeypatch.setattr(repository, "read_receipts", see_nothing)
+    insert = repository._WRITE_RECEIPTS.text
+    monkeypatch.setattr(repository, "_WRITE_RECEIPTS", text(f"{insert} ON CONFLICT DO NOTHING"))
     sent = body()
     await asyncio.gather(
         *(client.post(PATH, json=sent, headers=server) for client in [geo, second] * 16)
     )
     assert len((await rows(database_urls))["check_ins"]) > 1
+
+
+async def test_the_key_alone_stops_whom_the_lock_let_through(
+    geo: httpx.AsyncClient,
+    server: dict[str, str],
+    database_urls: DatabaseUrls,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def see_nothing(*_: Any) -> Any:
+        return {}
+
+    sent = body()
+    assert (await geo.post(PATH, json=sent, headers=server)).status_code == 201
+    monkeypatch.setattr(repository, "read_receipts", see_nothing)
+    assert (await geo.post(PATH, json=sent, headers=server)).status_code == 422
+    assert len((await rows(database_urls))["check_ins"]) == 1
+
+
+async def test_an_answer_whose_commit_seemed_lost_is_still_the_first(
+    geo: httpx.AsyncClient, server: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection goes away between the commit and its confirmation."""
+    execute = asyncpg.Connection.execute
+
+    async def cut(driver: Any, sql: str, *arguments: Any) -> Any:
+        done = await execute(driver, sql, *arguments)
+        if sql == "COMMIT":
+            monkeypatch.undo()
+            raise ConnectionResetError
+        return done
+
+    monkeypatch.setattr(asyncpg.Connection, "execute", cut)
+    sent = body()
+    first = await geo.post(PATH, json=sent, headers=server)
+    repeat = await geo.post(PATH, json=sent, headers=server)
+    assert (first.status_code, repeat.status_code) == (201, 200)
+    assert first.content == repeat.content
 
 
 async def test_groups_of_the_same_people_in_two_processes_never_deadlock_for_good(

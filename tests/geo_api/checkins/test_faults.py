@@ -51,7 +51,7 @@ async def test_trouble_that_goes_on_is_told_as_passing_and_nothing_is_kept(
 
     before = await rows(database_urls)
     with monkeypatch.context() as patch:
-        patch.setattr(repository, "claim", refuse)
+        patch.setattr(repository, "read_receipts", refuse)
         sent = body()
         answer = await geo.post(PATH, json=sent, headers=server)
         assert len(tried) == attempts

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from services.geo_api.offers.domain import (
     ActiveOffer,
     OfferBook,
@@ -22,6 +24,7 @@ from services.geo_api.offers.service.grants import GrantContext, Granted, grant
 from services.geo_api.places.domain import ANY
 from shared.contracts.events import Lifecycle
 from shared.db import Database
+from shared.direct import run_together
 from shared.sealing import StorageKey
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -119,7 +122,19 @@ async def come(
     """Decide check-ins in one transaction of their own."""
     book = book or await book_of(database)
     async with database.begin() as connection:
-        return await grant(connection, book, situations, CONTEXT)
+        return await grant_all(connection, book, situations, CONTEXT)
+
+
+async def grant_all(
+    connection: AsyncConnection,
+    book: OfferBook,
+    situations: Sequence[Situation],
+    context: GrantContext,
+) -> list[Granted]:
+    """Grant, and write what that asks for, as a group of check-ins does."""
+    grants = await grant(connection, book, situations, context)
+    await run_together(connection, grants.writing)
+    return [*grants.given]
 
 
 def reasons(granted: Sequence[Granted]) -> list[str | None]:

@@ -15,7 +15,6 @@ from services.geo_api.offers.domain import OfferBook
 from services.geo_api.offers.lifecycle import Verb
 from services.geo_api.offers.repository import grants as repository
 from services.geo_api.offers.service import keeping
-from services.geo_api.offers.service.grants import grant
 from shared.db import Database
 from tests.conftest import DatabaseUrls
 from tests.geo_api.offers.helpers import (
@@ -23,6 +22,7 @@ from tests.geo_api.offers.helpers import (
     NOW,
     book_of,
     come,
+    grant_all,
     minutes,
     presence,
     reasons,
@@ -42,7 +42,7 @@ async def rush(database: Database, book: OfferBook) -> Counter[str | None]:
         async with database.begin() as connection:
             await connection.execute(text("SELECT 1"))
             await start.wait()
-            (granted,) = await grant(connection, book, [situation()], CONTEXT)
+            (granted,) = await grant_all(connection, book, [situation()], CONTEXT)
             return granted.decisions[0].reason
 
     tasks = [asyncio.create_task(one()) for _ in range(CROWD)]

@@ -14,17 +14,18 @@ from services.geo_api.offers.codes import code_hash, lookup_key
 from services.geo_api.offers.domain import OfferBook, Reason, Situation
 from services.geo_api.offers.lifecycle import CapBelowUsed, Verb
 from services.geo_api.offers.service import coupons, keeping
-from services.geo_api.offers.service.grants import grant
 from services.geo_api.presence import repository as visits
 from services.geo_api.presence.domain import ClosedBy, Visit, VisitState, closed
 from shared.contracts.events import Lifecycle
 from shared.db import Database
+from shared.direct import run_together
 from tests.geo_api.offers.helpers import (
     CONTEXT,
     NOW,
     STORAGE,
     book_of,
     come,
+    grant_all,
     minutes,
     presence,
     reasons,
@@ -58,7 +59,7 @@ async def remember_visit(database: Database, seen: Situation, *, left: bool = Fa
     )
     visit = closed(visit, ClosedBy.LEFT) if left else visit
     async with database.begin() as connection:
-        await visits.write(connection, [visit])
+        await run_together(connection, visits.writing([visit]))
     return visit
 
 
@@ -283,7 +284,7 @@ async def test_a_group_that_fails_later_takes_its_units_back(database: Database)
 
     async def die_in_between() -> None:
         async with database.begin() as connection:
-            await grant(connection, book, [situation()], CONTEXT)
+            await grant_all(connection, book, [situation()], CONTEXT)
             raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):

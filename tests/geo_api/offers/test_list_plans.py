@@ -7,9 +7,9 @@ import pytest
 from fastapi import FastAPI
 
 from services.geo_api.offers.repository import coupons, offers
-from services.geo_api.offers.service.grants import GrantContext, grant
+from services.geo_api.offers.service.grants import GrantContext
 from tests.conftest import Tokens
-from tests.geo_api.offers.helpers import NOW, book_of, situation, store_offer
+from tests.geo_api.offers.helpers import NOW, book_of, grant_all, situation, store_offer
 from tests.geo_api.plans import plan, statements
 
 
@@ -33,7 +33,7 @@ async def test_a_page_of_coupons_takes_two_statements_whatever_its_length(
         await store_offer(database, f"o{number}")
     context = GrantContext(now=NOW, storage=geo_app.state.keys.storage)
     async with database.begin() as connection:
-        await grant(connection, await book_of(database), [situation(subject_id=who)], context)
+        await grant_all(connection, await book_of(database), [situation(subject_id=who)], context)
     own = tokens("member", subject_id=who)
     for limit in (1, 8):
         with statements(geo_app) as sent:

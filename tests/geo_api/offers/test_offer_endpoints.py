@@ -7,12 +7,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.geo_api.offers.service.grants import GrantContext, grant
+from services.geo_api.offers.service.grants import GrantContext
 from services.geo_api.subjects import repository as subjects
 from shared.db import Database
 from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import Tokens
-from tests.geo_api.offers.helpers import CONTEXT, NOW, book_of, offer_body, situation
+from tests.geo_api.offers.helpers import CONTEXT, NOW, book_of, grant_all, offer_body, situation
 
 URL = "/v1/offers/o1"
 
@@ -80,7 +80,7 @@ async def test_a_cap_below_what_is_granted_is_refused_with_the_number(
     database: Database = geo_app.state.database
     async with database.begin() as connection:
         crowd = [situation(), situation()]
-        await grant(connection, await book_of(database), crowd, CONTEXT)
+        await grant_all(connection, await book_of(database), crowd, CONTEXT)
 
     lowered = await put(geo, marketer, caps={"total": 1})
 
@@ -219,7 +219,7 @@ async def test_a_member_sees_its_own_coupons_and_its_siblings(
             "UPDATE geo.subjects SET siblings = ARRAY(SELECT subject_id FROM geo.subjects)"
         )
         crowd = [situation(subject_id=who, occurred_at=context.now) for who in (me, sibling)]
-        granted = await grant(
+        granted = await grant_all(
             connection, book, [*crowd, situation(occurred_at=context.now)], context
         )
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from services.geo_api.presence import repository
 from services.geo_api.presence.domain import ClosedBy, Visit, VisitState
+from shared.direct import run_together
 from shared.ids import uuid7
 from shared.pagination import encode_cursor
 from tests.conftest import Tokens
@@ -39,7 +40,7 @@ def visit(minute: int, store_id: str = "s1", state: VisitState = VisitState.OPEN
 async def stored(app: FastAPI, *visits: Visit) -> list[str]:
     """Their ids, the latest entry first, as they are listed."""
     async with app.state.database.begin() as connection:
-        await repository.write(connection, visits)
+        await run_together(connection, repository.writing(visits))
     listed = sorted(visits, key=lambda one: (one.entered_at, one.visit_id), reverse=True)
     return [str(one.visit_id) for one in listed]
 

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from services.geo_api.offers.domain import GrantedCoupon
-from services.geo_api.offers.service.grants import GrantContext, grant
-from tests.geo_api.offers.helpers import book_of, presence, situation, store_offer
+from services.geo_api.offers.service.grants import GrantContext
+from tests.geo_api.offers.helpers import book_of, grant_all, presence, situation, store_offer
 
 TOLD = "SELECT count(*) FROM geo.outbox WHERE type = 'coupon_redeemed'"
 START = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
@@ -66,7 +66,7 @@ async def won_coupon(app: FastAPI, offer_id: str = "o1", **offer: Any) -> Grante
     seen = situation(presence(tags=frozenset({"test"})), occurred_at=state.clock())
     async with state.database.begin() as connection:
         book = await book_of(state.database)
-        (granted,) = await grant(connection, book, [seen], context)
+        (granted,) = await grant_all(connection, book, [seen], context)
     return next(coupon for coupon in granted.coupons if coupon.offer_id == offer_id)
 
 

@@ -22,7 +22,7 @@ def accepted(outcome: Outcome) -> Answer:
         "coupons": [*map(_coupon, outcome.coupons)],
         "invitation": _invitation(outcome.invitation),
     }
-    return Answer(201, _json(body), _json([*map(_decision, outcome.decisions)]))
+    return Answer(201, _json(body), _json({"decisions": [*map(_decision, outcome.decisions)]}))
 
 
 def not_recorded(
@@ -38,7 +38,7 @@ def not_recorded(
         "coupons": [],
         "invitation": _invitation(invitation),
     }
-    return Answer(200, _json(body), b"[]")
+    return Answer(200, _json(body), b'{"decisions":[]}')
 
 
 def match_record(match: FenceMatch) -> dict[str, Any]:

@@ -33,6 +33,11 @@ class Admission:
     told: Mapping[UUID, bytes]
 
 
+def speaks_for_itself(check_in: CheckIn) -> bool:
+    """Whether its own word of consent is enough, unless a refusal turns up under the lock."""
+    return isinstance(_judge(check_in, None), Vouch)
+
+
 def without_consent(check_in: CheckIn, state: SubjectState | None) -> NotRecorded | None:
     """The reason why a check-in may not be kept, as far as it shows before the lock."""
     verdict = _judge(check_in, state)

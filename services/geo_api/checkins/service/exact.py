@@ -26,6 +26,10 @@ _MAKE = text("""
 _READ = text("SELECT wrapped_key FROM geo.day_keys WHERE day = :day")
 
 
+class KeyDestroyed(Exception):  # noqa: N818 - says what happened
+    """What was encrypted on that day cannot be read, nor anything be added."""
+
+
 @dataclass(slots=True)
 class DayKeys:
     """Makes, unwraps and remembers day keys. ``storage`` wraps them in the table."""
@@ -34,8 +38,18 @@ class DayKeys:
     storage: StorageKey
     _known: dict[date, StorageKey | None] = field(default_factory=dict)
 
-    async def prepare(self, day: date) -> StorageKey | None:
-        """The key of ``day``, made on first use in a transaction of its own; None if destroyed."""
+    async def prepare(self, day: date) -> StorageKey:
+        """The key of ``day``, made on first use in a transaction of its own.
+
+        Raises KeyDestroyed.
+        """
+        key = await self.find(day)
+        if key is None:
+            raise KeyDestroyed(f"the key of {day} was destroyed")
+        return key
+
+    async def find(self, day: date) -> StorageKey | None:
+        """The key of ``day``, made on first use; None if it was destroyed."""
         if day not in self._known:
             context = day.isoformat().encode()
             wrapped = self.storage.encrypt(AESGCM.generate_key(256), context)

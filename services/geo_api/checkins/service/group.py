@@ -2,13 +2,15 @@
 
 The steps, each over the whole group with a constant number of statements:
 
-1. read what is known of the subjects; those without consent are answered without writing, the
-   repeats among them as they were before;
-2. claim the receipts; whoever loses gets the winner's answer;
-3. lock the subjects, and their siblings, in the order of their ids;
-4. judge consent and erasure again, now under the lock;
+1. whoever brings no word of consent is judged by what is on record, and answered without writing
+   where that is not enough;
+2. lock the subjects, and their siblings, in the order of their ids: from here on nobody else
+   decides anything about them;
+3. repeats get the answer that their receipt holds;
+4. judge consent and erasure, now under the lock;
 5. advance the visits, take the grants (offers lock last), invite;
-6. write check-ins, visits, answers and events, and leave the commit to the caller.
+6. write check-ins, visits, receipts, coupons and events by one statement, and leave the commit
+   to the caller.
 
 Pure decisions stand in ``domain`` modules; here they are only put in their order.
 """
@@ -21,10 +23,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import Answer, CheckIn, Verdict, distinct
-from services.geo_api.checkins.repository import Key, Receipt
+from services.geo_api.checkins.repository import Key
 from services.geo_api.checkins.service import answers, stays, writing
-from services.geo_api.checkins.service.consent import admit, without_consent
+from services.geo_api.checkins.service.consent import admit, speaks_for_itself, without_consent
 from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
+from services.geo_api.checkins.service.receipts import opened
 from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import Situation
 from services.geo_api.offers.service import grants
@@ -33,6 +36,7 @@ from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects import service as locking
 from services.geo_api.subjects.domain import NotRecorded, SubjectState, falls_under_erasure
 from shared.contracts.events import Lifecycle
+from shared.direct import run_together
 from shared.errors import Malformed, Refusal
 from shared.idempotency import KeyReused
 
@@ -53,103 +57,79 @@ class Group:
 
     async def decide(self, connection: AsyncConnection) -> Results:
         """Decide all; nothing counts before the caller's commit."""
-        known = await subjects.read(connection, [subject for subject, _ in self.check_ins])
-        refused = self._refuse({state.subject_id: state for state in known})
-        if refused:
-            await self._answer_refused(connection, refused, known)
-        candidates = {key: c for key, c in self.check_ins.items() if key not in refused}
-        won = await self._claim(connection, candidates)
-        if won:
-            await self._decide_won(connection, won, known)
+        await self._answer_doubtful(connection)
+        hopeful = [c for key, c in self.check_ins.items() if key not in self.results]
+        if hopeful:
+            await self._decide_locked(connection, hopeful)
         return self.results
 
-    def _refuse(self, known: Mapping[UUID, SubjectState]) -> dict[Key, NotRecorded | Malformed]:
-        """Those that plainly may not be kept, and why: nothing is written for them."""
+    async def _answer_doubtful(self, connection: AsyncConnection) -> None:
+        """Answer, without writing anything, those that plainly may not be kept.
+
+        Repeats get their answer even if a new check-in would be refused by now.
+        """
+        doubtful = [c for c in self.check_ins.values() if c.overdue or not speaks_for_itself(c)]
+        if not doubtful:
+            return
+        known = await subjects.read(connection, [c.subject_id for c in doubtful])
+        states = {state.subject_id: state for state in known}
         reasons = {
-            key: check_in.overdue or without_consent(check_in, known.get(check_in.subject_id))
-            for key, check_in in self.check_ins.items()
+            c.key: c.overdue or without_consent(c, states.get(c.subject_id)) for c in doubtful
         }
-        return {key: reason for key, reason in reasons.items() if reason is not None}
+        refused = {key: reason for key, reason in reasons.items() if reason is not None}
+        if refused:
+            await self._repeat(connection, list(refused))
+            await self._answer_refused(connection, refused, states)
 
     async def _answer_refused(
         self,
         connection: AsyncConnection,
         refused: Mapping[Key, NotRecorded | Malformed],
-        known: Sequence[SubjectState],
+        states: Mapping[UUID, SubjectState],
     ) -> None:
-        """Repeats get their answer even if a new check-in would be refused by now.
-
-        Who has no row may have been erased, which is then the reason.
-        """
-        self._repeat(await repository.read_answers(connection, list(refused)))
-        states = {state.subject_id: state for state in known}
+        """Who has no row may have been erased, which is then the reason."""
         unknown = {subject for subject, _ in refused} - states.keys()
         erased = await locking.erasures(connection, self.tools.keys.identity, unknown)
         for key, reason in refused.items():
+            check_in = self.check_ins[key]
             if key in self.results:
                 continue
             if isinstance(reason, Malformed):
                 self.results[key] = reason
                 continue
-            check_in = self.check_ins[key]
             buried = falls_under_erasure(
                 erased.get(check_in.subject_id), check_in.occurred_at, check_in.vouch
             )
             why = NotRecorded.ERASED if buried else reason
             self._forget(check_in, why, states.get(check_in.subject_id))
 
-    def _repeat(self, receipts: Mapping[Key, Receipt]) -> None:
-        """Answer what was decided before as it was answered then."""
-        for key, receipt in receipts.items():
-            if receipt.request_hash not in (_FORGOTTEN, self.check_ins[key].request_hash):
-                self.results[key] = key_reused(self.check_ins[key])
-            else:
-                body, why = receipt.answer.encode(), (receipt.decisions or "[]").encode()
-                self.results[key] = Answer(200, body, why)
+    async def _repeat(self, connection: AsyncConnection, keys: Sequence[Key]) -> None:
+        """Answer what was decided before as it was answered then.
 
-    async def _claim(
-        self, connection: AsyncConnection, candidates: Mapping[Key, CheckIn]
-    ) -> list[CheckIn]:
-        if not candidates:
-            return []
-        rows = [
-            (c.subject_id, c.check_in_id, c.request_hash, c.received_at)
-            for c in candidates.values()
-        ]
-        won = await repository.claim(connection, rows)
-        lost = [key for key in candidates if key not in won]
-        self._repeat(await repository.read_answers(connection, lost))
-        return [check_in for key, check_in in candidates.items() if key in won]
+        A receipt of the very moment at which this request was received is its own: the commit
+        that seemed lost had counted, and this is the first answer.
+        """
+        for key, receipt in (await repository.read_receipts(connection, keys)).items():
+            check_in = self.check_ins[key]
+            if receipt.request_hash not in (_FORGOTTEN, check_in.request_hash):
+                self.results[key] = key_reused(check_in)
+                continue
+            status = 201 if receipt.received_at == check_in.received_at else 200
+            day_key = await self.tools.day_keys.find(receipt.received_at.date())
+            self.results[key] = opened(*key, receipt, day_key, status)
 
-    async def _decide_won(
-        self,
-        connection: AsyncConnection,
-        won: Sequence[CheckIn],
-        known: Sequence[SubjectState],
-    ) -> None:
-        siblings = {sibling for state in known for sibling in state.siblings}
-        states = await self._lock(connection, won, siblings)
-        admission = admit(self.tools, won, states)
+    async def _decide_locked(self, connection: AsyncConnection, hopeful: Sequence[CheckIn]) -> None:
+        now = max(check_in.received_at for check_in in hopeful)
+        whose = {check_in.subject_id for check_in in hopeful}
+        states = await locking.lock(connection, self.tools.keys.identity, whose, now)
+        await self._repeat(connection, [check_in.key for check_in in hopeful])
+        fresh = [check_in for check_in in hopeful if check_in.key not in self.results]
+        admission = admit(self.tools, fresh, states)
         for check_in, reason in admission.refused:
             self._forget(check_in, reason, states[check_in.subject_id])
-        await repository.unclaim(connection, [c.key for c, _ in admission.refused])
         await subjects.forget(connection, admission.forgotten)
         if admission.admitted:
             await self._keep(connection, [*admission.admitted], states, admission.told)
-
-    async def _lock(
-        self, connection: AsyncConnection, won: Sequence[CheckIn], siblings: set[UUID]
-    ) -> dict[UUID, SubjectState]:
-        """Lock whose check-ins these are, with all siblings: also those learnt of by the lock."""
-        now = max(check_in.received_at for check_in in won)
-        whose = {check_in.subject_id for check_in in won}
-        states: dict[UUID, SubjectState] = {}
-        wanted = whose | siblings
-        while wanted:
-            key = self.tools.keys.identity
-            states |= await locking.lock(connection, key, wanted, now)
-            wanted = {sibling for s in whose for sibling in states[s].siblings} - states.keys()
-        return states
 
     async def _keep(
         self,
@@ -167,14 +147,16 @@ class Group:
             self.tools.offers.current,
             [_situation(outcome, states) for outcome in outcomes],
             self.tools.grant_context(max(o.check_in.received_at for o in outcomes)),
+            known={subject: [*track.visits.values()] for subject, track in tracks.items()},
         )
-        for outcome, grant in zip(outcomes, granted, strict=True):
+        for outcome, grant in zip(outcomes, granted.given, strict=True):
             outcome.coupons, outcome.decisions = grant.coupons, grant.decisions
             outcome.invitation = self._invite(outcome, states)
             outcome.answer = answers.accepted(outcome)
             self.results[outcome.check_in.key] = outcome.answer
         decided = Decided(outcomes, tracks, states, told)
-        await writing.write(connection, self.tools, decided)
+        statements = await writing.statements(self.tools, decided)
+        await run_together(connection, [*statements, *granted.writing])
 
     def _invite(
         self, outcome: Outcome, states: Mapping[UUID, SubjectState]
@@ -221,7 +203,7 @@ async def decide(
         elif check_in.request_hash != original.request_hash:
             given.append(key_reused(check_in))
         else:
-            given.append(Answer(200, result.body, result.decisions))
+            given.append(Answer(200, result.body, result.explanation))
     return given
 
 

@@ -2,18 +2,18 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import CheckIn
-from services.geo_api.checkins.service.answers import match_record
+from services.geo_api.checkins.repository import NewReceipt
 from services.geo_api.checkins.service.exact import coarse_cell, seal_exact
 from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
+from services.geo_api.checkins.service.receipts import sealed
 from services.geo_api.checkins.service.stays import settled
 from services.geo_api.feeding import tell
 from services.geo_api.invitations.service import ShownInvitation
@@ -23,26 +23,29 @@ from services.geo_api.presence.domain import Track
 from services.geo_api.presence.events import visit_events
 from services.geo_api.subjects import repository as subjects
 from shared.contracts.events import EventType
-from shared.feed.outbox import PreparedEvent, enqueue
+from shared.direct import Statement
+from shared.feed.outbox import PreparedEvent, enqueuing
 from shared.sealing import StorageKey
 
 
-async def write(connection: AsyncConnection, tools: Tools, decided: Decided) -> None:
-    """Write all that a group decided, and its events."""
+async def statements(tools: Tools, decided: Decided) -> list[Statement]:
+    """All that a group decided, and its events, ready to be written together."""
     outcomes = decided.outcomes
     days = {outcome.check_in.received_at.date() for outcome in outcomes}
     day_keys = {day: await tools.day_keys.prepare(day) for day in days}  # two around midnight
-    await repository.write(connection, _columns(outcomes, day_keys))
     kept, gone = settled(outcomes)
-    await presence.write(connection, kept)
-    await presence.remove(connection, gone)
-    await presence.alias(connection, [*_aliases(decided.tracks)])
-    await subjects.touch(connection, _seen(decided))
-    await repository.write_answers(connection, _answers(outcomes))
-    await enqueue(connection, tools.feed_tables, [*_events(outcomes, decided.told)])
+    return [
+        repository.writing(_columns(outcomes, day_keys)),
+        repository.writing_receipts([_receipt(o, day_keys) for o in outcomes]),
+        *presence.writing(kept),
+        *presence.removing(gone),
+        *presence.naming([*_aliases(decided.tracks)]),
+        *subjects.touching(_seen(decided)),
+        *enqueuing(tools.feed_tables, [*_events(outcomes, decided.told)]),
+    ]
 
 
-DayKeys = Mapping[date, StorageKey | None]
+DayKeys = Mapping[date, StorageKey]
 
 
 def _columns(outcomes: Sequence[Outcome], day_keys: DayKeys) -> Mapping[str, list[Any]]:
@@ -57,11 +60,10 @@ def _columns(outcomes: Sequence[Outcome], day_keys: DayKeys) -> Mapping[str, lis
         "kinds": [c.kind.value for c in check_ins],
         "datums": [c.datum for c in check_ins],
         "accuracies": [c.accuracy_m for c in check_ins],
-        "exact": [_exact(c, day_keys[c.received_at.date()]) for c in check_ins],
+        "exact": [seal_exact(c, day_keys[c.received_at.date()]) for c in check_ins],
         "cells": [coarse_cell(c) for c in check_ins],
         "inside": [",".join(sorted(v.inside)) for v in verdicts],
         "uncertain": [",".join(sorted(v.uncertain)) for v in verdicts],
-        "matches": [orjson.dumps([*map(match_record, v.matches)]).decode() for v in verdicts],
         "signals": [orjson.dumps(dict(c.signals)).decode() for c in check_ins],
         "purposes": [consent.purpose.value for consent in consents],
         "versions": [consent.version for consent in consents],
@@ -70,9 +72,11 @@ def _columns(outcomes: Sequence[Outcome], day_keys: DayKeys) -> Mapping[str, lis
     }
 
 
-def _exact(check_in: CheckIn, day_key: StorageKey | None) -> bytes | None:
-    """The pair as received, under the key of the day of its receipt; None if that is destroyed."""
-    return seal_exact(check_in, day_key) if day_key else None
+def _receipt(outcome: Outcome, day_keys: DayKeys) -> NewReceipt:
+    check_in, answer = outcome.check_in, outcome.answer
+    assert answer is not None  # noqa: S101 - every outcome that is written was answered
+    seals = sealed(check_in, answer, day_keys[check_in.received_at.date()])
+    return NewReceipt(check_in.key, check_in.request_hash, check_in.received_at, *seals)
 
 
 def _aliases(tracks: Mapping[UUID, Track]) -> Iterator[tuple[UUID, UUID, UUID]]:
@@ -81,11 +85,8 @@ def _aliases(tracks: Mapping[UUID, Track]) -> Iterator[tuple[UUID, UUID, UUID]]:
             yield subject, former, present
 
 
-Seen = tuple[UUID, datetime | None, datetime | None, bool, datetime | None]
-
-
-def _seen(decided: Decided) -> list[Seen]:
-    latest: dict[UUID, Seen] = {}
+def _seen(decided: Decided) -> list[subjects.Seen]:
+    latest: dict[UUID, subjects.Seen] = {}
     for check_in in (outcome.check_in for outcome in decided.outcomes):
         subject = check_in.subject_id
         latest[subject] = (
@@ -98,18 +99,10 @@ def _seen(decided: Decided) -> list[Seen]:
     return list(latest.values())
 
 
-def _answers(outcomes: Sequence[Outcome]) -> list[tuple[UUID, UUID, str, str]]:
-    return [
-        (*o.check_in.key, o.answer.body.decode(), o.answer.decisions.decode())
-        for o in outcomes
-        if o.answer is not None
-    ]
-
-
 def _events(outcomes: Sequence[Outcome], told: Mapping[UUID, bytes]) -> Iterator[PreparedEvent]:
     first_received = {o.check_in.subject_id: o.check_in for o in reversed(outcomes)}
-    for subject, sealed in told.items():
-        yield _identity_observed(first_received[subject], sealed)
+    for subject, box in told.items():
+        yield _identity_observed(first_received[subject], box)
     for outcome in outcomes:
         yield _check_in(outcome)
         yield from visit_events(outcome.changes, outcome.check_in.received_at)
@@ -119,14 +112,14 @@ def _events(outcomes: Sequence[Outcome], told: Mapping[UUID, bytes]) -> Iterator
             yield _invitation_shown(outcome, outcome.invitation)
 
 
-def _identity_observed(check_in: CheckIn, sealed: bytes) -> PreparedEvent:
+def _identity_observed(check_in: CheckIn, box: bytes) -> PreparedEvent:
     return tell(
         EventType.IDENTITY_OBSERVED,
         check_in.subject_id,
         "1",
         time=check_in.received_at,
         received_at=check_in.received_at,
-        data={"sealed": base64.b64encode(sealed).decode()},
+        data={"sealed": base64.b64encode(box).decode()},
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.offers.domain import GrantedCoupon
+from shared.direct import Statement
 
 _HELD = text("""
     SELECT subject_id, offer_id, store_id, count(*) AS total,
@@ -135,17 +136,18 @@ async def take(
     return {row.offer_id: Taken(row.taken, row.granting) for row in rows}
 
 
-async def write_coupons(connection: AsyncConnection, coupons: Sequence[NewCoupon]) -> None:
-    """Write coupons, and their codes beside them, by two statements."""
+def writing(coupons: Sequence[NewCoupon]) -> list[Statement]:
+    """Write coupons, and their codes beside them."""
+    if not coupons:
+        return []
     records = [_record(coupon) for coupon in coupons]
     columns = {name: [record[name] for record in records] for name in _COUPON_COLUMNS}
-    await connection.execute(_WRITE_COUPONS, columns)
     codes = {
         "hashes": [coupon.code_hash for coupon in coupons],
         "subjects": [coupon.subject_id for coupon in coupons],
         "coupons": [coupon.shown.coupon_id for coupon in coupons],
     }
-    await connection.execute(_WRITE_CODES, codes)
+    return [Statement(_WRITE_COUPONS, columns), Statement(_WRITE_CODES, codes)]
 
 
 def _record(coupon: NewCoupon) -> dict[str, Any]:

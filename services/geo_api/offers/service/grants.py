@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,10 +20,12 @@ from services.geo_api.offers.domain import (
     candidates,
     refuse_at_sight,
 )
-from services.geo_api.offers.eligibility import Verdict, decide
+from services.geo_api.offers.eligibility import Past, Verdict, decide
 from services.geo_api.offers.repository import grants as repository
 from services.geo_api.offers.repository.grants import NewCoupon, Taken
 from services.geo_api.offers.service import history
+from services.geo_api.presence.domain import Visit
+from shared.direct import Statement
 from shared.ids import uuid7
 from shared.sealing import StorageKey
 
@@ -44,39 +47,51 @@ class Granted:
     decisions: list[Decision] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a group won, one entry per check-in in order, and the writes that make it count."""
+
+    given: Sequence[Granted]
+    writing: Sequence[Statement]
+
+
 async def grant(
     connection: AsyncConnection,
     book: OfferBook,
     situations: Sequence[Situation],
     context: GrantContext,
-) -> list[Granted]:
-    """Grant what ``book`` offers to accepted check-ins; one answer each, in order.
+    *,
+    known: Mapping[UUID, Sequence[Visit]] = MappingProxyType({}),
+) -> Grants:
+    """Grant what ``book`` offers to accepted check-ins.
 
-    The caller has locked all subjects and siblings. A constant number of statements, none when
-    no offer can be granted. Nothing aborts: whoever comes after the last unit, in the order
-    (occurred_at, check_in_id), is told ``stock_out``. Makes no events.
+    The caller has locked all subjects and siblings, and runs ``writing`` in the same transaction.
+    A constant number of statements, none when no offer can be granted. ``known`` holds visits by
+    subject for those whose visits the caller has at hand; they are not read again. Nothing
+    aborts: whoever comes after the last unit, in the order (occurred_at, check_in_id), is told
+    ``stock_out``. Makes no events.
     """
     seen = candidates(book, situations)
     verdicts = [Verdict(candidate, refuse_at_sight(candidate)) for candidate in seen]
     hopeful = [verdict.candidate for verdict in verdicts if verdict.reason is None]
     if hopeful:
-        settled = iter(await _settle(connection, hopeful, situations))
+        past = await history.read(connection, hopeful, situations, known)
+        settled = iter(await _settle(connection, hopeful, past))
         verdicts = [next(settled) if v.reason is None else v for v in verdicts]
     granted = [Granted() for _ in situations]
     for verdict in verdicts:
         granted[verdict.candidate.ordinal].decisions.append(_decision(verdict))
     won = [verdict.candidate for verdict in verdicts if verdict.reason is None]
-    if won:
-        for candidate, coupon in zip(won, await _issue(connection, won, context), strict=True):
-            granted[candidate.ordinal].coupons.append(coupon)
-    return granted
+    issued = [_issue(candidate, context) for candidate in won]
+    for candidate, coupon in zip(won, issued, strict=True):
+        granted[candidate.ordinal].coupons.append(coupon.shown)
+    return Grants(granted, repository.writing(issued))
 
 
 async def _settle(
-    connection: AsyncConnection, hopeful: Sequence[Candidate], situations: Sequence[Situation]
+    connection: AsyncConnection, hopeful: Sequence[Candidate], past: Past
 ) -> list[Verdict]:
     """Decide, take the units that this asks for, and decide again with those that there were."""
-    past = await history.read(connection, hopeful, situations)
     first = decide(hopeful, past)
     offers = [verdict.candidate.offer for verdict in first if verdict.reason is None]
     if not offers:
@@ -95,25 +110,17 @@ def _explain(verdict: Verdict, taken: Mapping[str, Taken]) -> Verdict:
     return verdict
 
 
-async def _issue(
-    connection: AsyncConnection, won: Sequence[Candidate], context: GrantContext
-) -> list[GrantedCoupon]:
-    key = lookup_key(context.storage)
-    coupons = [_coupon(candidate, context) for candidate in won]
-    rows = [
-        NewCoupon(
-            shown=coupon,
-            subject_id=candidate.situation.subject_id,
-            grant_key=candidate.presence.visit_id or coupon.check_in_id,
-            code=context.storage.encrypt(coupon.code.encode(), coupon.coupon_id.bytes),
-            code_hash=code_hash(key, coupon.code),
-            occurred_at=candidate.situation.occurred_at,
-            evidence=_evidence(candidate),
-        )
-        for candidate, coupon in zip(won, coupons, strict=True)
-    ]
-    await repository.write_coupons(connection, rows)
-    return coupons
+def _issue(candidate: Candidate, context: GrantContext) -> NewCoupon:
+    coupon = _coupon(candidate, context)
+    return NewCoupon(
+        shown=coupon,
+        subject_id=candidate.situation.subject_id,
+        grant_key=candidate.presence.visit_id or coupon.check_in_id,
+        code=context.storage.encrypt(coupon.code.encode(), coupon.coupon_id.bytes),
+        code_hash=code_hash(lookup_key(context.storage), coupon.code),
+        occurred_at=candidate.situation.occurred_at,
+        evidence=_evidence(candidate),
+    )
 
 
 def _coupon(candidate: Candidate, context: GrantContext) -> GrantedCoupon:

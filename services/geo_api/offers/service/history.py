@@ -22,34 +22,47 @@ Inside this horizon late fixes may still change visits (retention of exact fixes
 """
 
 
+Visits = Mapping[UUID, Sequence[Visit]]
+"""By subject."""
+
+
 async def read(
-    connection: AsyncConnection, hopeful: Sequence[Candidate], situations: Iterable[Situation]
+    connection: AsyncConnection,
+    hopeful: Sequence[Candidate],
+    situations: Iterable[Situation],
+    known: Visits,
 ) -> Past:
     """At most four statements: visits going on, the siblings' latest, visits before, coupons.
 
     ``situations`` are those of the whole group: what its visits are by now is not yet stored.
+    The visits of subjects in ``known`` are taken from there.
     """
     persons = _persons(hopeful)
     present = [situation for situation in situations if situation.subject_id in persons]
-    stays = await _stays(connection, hopeful, present)
-    known = [stay for found in stays.values() for stay in found]
+    visits = await _visits(connection, hopeful, known)
+    stays = _stays(visits, hopeful, present)
+    ours = [stay for found in stays.values() for stay in found]
     rows = await repository.held(
         connection,
         persons,
         {candidate.offer.offer_id for candidate in hopeful},
-        {stay.visit_id for stay in known},
-        min(stay.since for stay in known),
+        {stay.visit_id for stay in ours},
+        min(stay.since for stay in ours),
     )
-    visited = await _visited(connection, hopeful, {stay.visit_id for stay in known})
+    visited = await _visited(connection, hopeful, {stay.visit_id for stay in ours})
     return Past(_grants(rows, persons), stays, visited)
 
 
-async def _stays(
-    connection: AsyncConnection, hopeful: Sequence[Candidate], present: Sequence[Situation]
-) -> dict[tuple[UUID, str], list[Stay]]:
-    """Stays by (person, store): those stored, and those that the group has brought about."""
+async def _visits(
+    connection: AsyncConnection, hopeful: Sequence[Candidate], known: Visits
+) -> dict[UUID, Visit]:
+    """The visits, by id, that may join with those of now."""
     persons = _persons(hopeful)
-    visits = {visit.visit_id: visit for visit in await presence.going_on(connection, [*persons])}
+    visits = {visit.visit_id: visit for s in persons for visit in known.get(s, ())}
+    unknown = [subject for subject in persons if subject not in known]
+    if unknown:
+        going_on = await presence.going_on(connection, unknown)
+        visits |= {visit.visit_id: visit for visit in going_on}
     starts = {
         subject: candidate.situation.received_at - SIBLINGS_LOOK_BACK
         for candidate in hopeful
@@ -57,11 +70,21 @@ async def _stays(
         if len(candidate.situation.kin) > 1
     }
     if starts:
-        visits |= {visit.visit_id: visit for visit in await presence.since(connection, starts)}
+        latest = await presence.since(connection, starts)
+        visits = {visit.visit_id: visit for visit in latest} | visits
+    return visits
+
+
+def _stays(
+    visits: Mapping[UUID, Visit], hopeful: Sequence[Candidate], present: Sequence[Situation]
+) -> dict[tuple[UUID, str], list[Stay]]:
+    """Stays by (person, store): those stored, and those that the group has brought about."""
+    persons = _persons(hopeful)
     here = {situation.subject_id for situation in present}
     stays = {
         visit.visit_id: (visit.store_id, _stored(visit, may_last=visit.subject_id not in here))
         for visit in visits.values()
+        if visit.subject_id in persons
     }
     for situation in present:
         for place in situation.presences:

@@ -4,7 +4,7 @@ import argparse
 import errno
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cli.output import CommandFailed, Output
@@ -39,20 +39,22 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in words if not word.startswith("-")), None)
-    parser = _parser(chosen)
+    parser, commands = _parser(chosen)
     arguments, rest = parser.parse_known_args(words)
     if not arguments.command:
         parser.print_help()
         return 0
     command = COMMANDS[arguments.command]
     if rest and not command.passes_on:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        commands[arguments.command].error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.rest = rest
     return _run(command, arguments, Output(as_json=arguments.json))
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    """Every command by name and help; the arguments of ``chosen`` only."""
+def _parser(
+    chosen: str | None,
+) -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """Every command by name and help, and its own parser; the arguments of ``chosen`` only."""
     parser = argparse.ArgumentParser(
         prog="solomo",
         description="Open, self-hosted, location-based online-to-offline engagement.",
@@ -74,7 +76,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         )
         if name == chosen:
             importlib.import_module(command.module).add_arguments(one)
-    return parser
+    return parser, commands.choices
 
 
 def _run(command: Command, arguments: argparse.Namespace, output: Output) -> int:

@@ -54,11 +54,13 @@ def load(home: Home) -> Installation:
 def prepare(home: Home, external_url: str | None, output: Output) -> Installation:
     """Make folders and secrets, and settle on ports and a place for the cluster, for ``up``.
 
-    Raises CommandFailed when a port is another program's, or ``external_url`` contradicts how
-    the installation was made; then what was settled before stays, and what runs goes on.
+    Raises CommandFailed when a port is another program's or named twice, or ``external_url``
+    contradicts how the installation was made; then what was settled before stays, and what runs
+    goes on.
     """
     home.create()
     settings = home.settings()
+    _require_two_ports(settings)
     for part in parts(home, settings):
         part.require_port()
     secrets = home.secrets()
@@ -99,6 +101,15 @@ def _cluster(home: Home, settings: Settings) -> Cluster:
 def _own_database(settings: Settings, password: str) -> Database:
     port = settings.database_port or _FIRST_DATABASE_PORT
     return Database("127.0.0.1", port, DEFAULT_DATABASE, ADMIN, password)
+
+
+def _require_two_ports(settings: Settings) -> None:
+    """Raises CommandFailed, else the service that comes second would seem to run."""
+    if settings.geo_port == settings.member_port:
+        raise CommandFailed(
+            f"geo_api and member_api cannot both have port {settings.geo_port}.",
+            "Give them different ports in SOLOMO_GEO_PORT and SOLOMO_MEMBER_PORT.",
+        )
 
 
 def _refuse_second_database(settings: Settings) -> None:

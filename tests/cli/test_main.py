@@ -10,6 +10,7 @@ import pytest
 
 from cli.__main__ import COMMANDS, main
 from cli.home import PROJECT, Home
+from cli.processes import unused_port
 
 HEAVY = {"rich", "asyncpg", "sqlalchemy", "httpx", "pydantic", "cryptography", "shapely"}
 
@@ -41,6 +42,29 @@ def test_words_that_mean_nothing_are_refused(
         main(words)
     assert ended.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["up", "--nothing"], ["token", "server", "--days", "3"]])
+def test_what_a_command_does_not_know_is_answered_with_its_own_usage(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    assert capsys.readouterr().err.startswith(f"usage: solomo {words[0]} ")
+
+
+def test_one_port_for_both_services_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOLOMO_HOME", str(tmp_path / "home"))
+    port = str(unused_port())
+    monkeypatch.setenv("SOLOMO_GEO_PORT", port)
+    monkeypatch.setenv("SOLOMO_MEMBER_PORT", port)
+
+    assert main(["up"]) == 1
+
+    assert "cannot both have port" in capsys.readouterr().err
+    assert not Home(tmp_path / "home").exists
 
 
 @pytest.mark.parametrize("name", ["status", "down", "logs", "reset"])
@@ -109,7 +133,7 @@ def test_a_folder_that_was_there_before_keeps_its_rights(tmp_path: Path) -> None
 def test_what_the_test_command_does_not_know_goes_to_pytest() -> None:
     from cli.__main__ import _parser  # noqa: PLC0415 - the parser itself is what is looked at
 
-    arguments, rest = _parser("test").parse_known_args(
+    arguments, rest = _parser("test")[0].parse_known_args(
         ["test", "--quick", "tests/cli", "-k", "some thing", "--maxfail=1"]
     )
     assert arguments.quick

@@ -107,6 +107,7 @@ class Facing:
         lon, lat, lon_step, lat_step = self.pieces[chosen].T
         to_lon, to_lat = self.lons[self.owner[chosen]], self.lats[self.owner[chosen]]
         best = np.full(len(chosen), np.inf)
+        moving = np.ones(len(chosen), dtype=np.bool_)  # each stops by itself, whoever else is asked
         for _ in range(_ROUNDS):
             foot_lon, foot_lat = lon + along * lon_step, lat + along * lat_step
             azimuth, _, distance = WGS84.inv(foot_lon, foot_lat, to_lon, to_lat)
@@ -118,8 +119,9 @@ class Facing:
             length = east**2 + north**2
             further = _clipped(along + ahead / length)
             moved = np.abs(further - along) * np.sqrt(length)
-            along = further
-            if np.all(moved <= _STILL_M + 3e-4 * distance):
+            along = np.where(moving, further, along)
+            moving &= moved > _STILL_M + 3e-4 * distance
+            if not moving.any():
                 break
         return best
 
@@ -134,6 +136,37 @@ def metres_per_degree(lat: Floats) -> tuple[Floats, Floats]:
     parallel = WGS84.a / np.sqrt(w) * np.cos(phi)
     meridian = WGS84.a * (1 - WGS84.es) / w**1.5
     return np.radians(parallel), np.radians(meridian)
+
+
+def inradius_m(geometry: Polygon | MultiPolygon) -> float:
+    """Radius in metres of the largest circle within an outline, to 1 % of its width or 1 cm.
+
+    In a plane whose scale is the ellipsoid's at the middle of the outline.
+    Source: shapely's maximum_inscribed_circle, GEOS's quad-tree search of that name.
+    """
+    joined = _joined(geometry)
+    west, south, _, north = shapely.bounds(joined)
+    parallel, meridian = metres_per_degree(np.array((south + north) / 2))
+    scale = np.array((float(parallel), float(meridian)))
+    plane = shapely.transform(joined, lambda lonlat: (lonlat - (west, south)) * scale)
+    tolerance = max(min(shapely.bounds(plane)[2:]) / 100, 0.01)
+    radii = [
+        shapely.maximum_inscribed_circle(part, tolerance=tolerance).length
+        for part in shapely.get_parts(plane)
+    ]
+    return float(max(radii))
+
+
+def _joined(geometry: Polygon | MultiPolygon) -> shapely.Geometry:
+    """The outline in longitudes that go on past 180 where it is cut there, else as it is."""
+    west, _, east, _ = geometry.bounds
+    if west > -ANTIMERIDIAN_DEG or east < ANTIMERIDIAN_DEG:
+        return geometry
+    return shapely.union_all(shapely.transform(shapely.get_parts(geometry), _from_greenwich))
+
+
+def _from_greenwich(lonlat: Floats) -> Floats:
+    return np.column_stack((lonlat[:, 0] % _TURN_DEG, lonlat[:, 1]))
 
 
 def wrapped(degrees: Floats) -> Floats:

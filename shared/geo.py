@@ -7,13 +7,12 @@ latitude, as RFC 7946 has them. Outlines are kept in the canonical form of ``sha
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import shapely
 from shapely import MultiPolygon, Point, Polygon
 
-from shared.boundary import Boundary
+from shared.boundary import Boundary, inradius_m
 from shared.datum import Datum, to_wgs84
 from shared.errors import FieldFault, Malformed
 from shared.lonlat import (
@@ -59,17 +58,63 @@ class Circle:
     center: LonLat
     radius_m: float
 
+    @property
+    def inradius_m(self) -> float:
+        return self.radius_m
 
-@dataclass(frozen=True)
+
 class Area:
-    """A canonical Polygon or MultiPolygon (see ``shared.rings``), the edge included."""
+    """A canonical Polygon or MultiPolygon (see ``shared.rings``), the edge included.
 
-    geometry: Polygon | MultiPolygon
+    Kept as WKB, which takes half the memory of a geometry, since an index may hold a million.
+    """
 
-    @cached_property
+    __slots__ = ("_boundary", "_inradius_m", "wkb")
+
+    def __init__(self, geometry: Polygon | MultiPolygon) -> None:
+        self._keep(shapely.to_wkb(geometry, byte_order=1))
+
+    @classmethod
+    def of_wkb(cls, wkb: bytes) -> "Area":
+        """The area of a stored Polygon or MultiPolygon in WGS 84 without an SRID, read when asked."""
+        area = cls.__new__(cls)
+        area._keep(wkb)  # noqa: SLF001 - it is this class
+        return area
+
+    def _keep(self, wkb: bytes) -> None:
+        self.wkb = wkb
+        self._boundary: Boundary | None = None
+        self._inradius_m: float | None = None
+
+    @property
+    def geometry(self) -> Polygon | MultiPolygon:
+        """Made anew at each call."""
+        geometry = shapely.from_wkb(self.wkb)
+        assert isinstance(geometry, Polygon | MultiPolygon)  # noqa: S101 - nothing else is kept
+        return geometry
+
+    @property
     def boundary(self) -> Boundary:
         """Its edges, worked out at the first question and kept with the area."""
-        return Boundary.of(self.geometry)
+        if self._boundary is None:
+            self._boundary = Boundary.of(self.geometry)
+        return self._boundary
+
+    @property
+    def inradius_m(self) -> float:
+        """Radius of the largest circle within, in metres; worked out once, as ``boundary`` is."""
+        if self._inradius_m is None:
+            self._inradius_m = inradius_m(self.geometry)
+        return self._inradius_m
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Area) and self.wkb == other.wkb
+
+    def __hash__(self) -> int:
+        return hash(self.wkb)
+
+    def __repr__(self) -> str:
+        return f"Area({shapely.to_wkt(self.geometry)})"
 
 
 Shape = Circle | Area

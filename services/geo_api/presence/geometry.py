@@ -1,15 +1,15 @@
 """Plane geometry around one point each: how much of an accuracy circle lies in a fence.
 
-Everything is in metres around the fix and vectorised over many pairs of a fix and a fence.
+Everything is in metres around the fix. What is there for one pair of a fix and a fence is there
+for many, and gives the same bits: see ``earth``.
 """
+
+import math
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
-from shared.boundary import Facing, Floats, Ints, Plane
-from shared.geo import Area
-from shared.lonlat import ANTIMERIDIAN_DEG
+from shared.boundary import Facing, Floats
 
 _NARROWEST_M = 6_335_000.0
 """Less than any radius of curvature of WGS 84, so that a box made with it is rather too large."""
@@ -18,100 +18,169 @@ _POSTGIS_LEAST_SQUARE = 1e-12 * 1e-12
 """Squared degrees; PostGIS leaves out shorter edges."""
 
 
-def lens_overlap(distance: Floats, radius: Floats, accuracy: Floats) -> Floats:
+def lens(distance: float, radius: float, accuracy: float) -> float:
     """The share of two circles that they have in common, of the smaller one, 0 to 1.
 
     ``distance`` lies between their centres; all in metres. A circle of radius 0 counts as the
     point that it is.
     Source: E. W. Weisstein, "Circle-Circle Intersection", MathWorld, equation 14.
     """
+    r, s = (radius, accuracy) if radius > accuracy else (accuracy, radius)
+    if distance <= r - s:
+        return 1.0
+    if distance >= r + s or s <= 0:
+        return 0.0
+    d = distance
+    kite = (-d + s + r) * (d + s - r) * (d - s + r) * (d + s + r)
+    height = math.sqrt(kite if kite > 0 else 0.0)
+    near_s = math.atan2(height, (d - r) * (d + r) + s * s)
+    near_r = math.atan2(height, (d - s) * (d + s) + r * r)
+    share = (s * s * near_s + r * r * near_r - height / 2) / (math.pi * (s * s))
+    return min(max(share, 0.0), 1.0)
+
+
+def lenses(distance: Floats, radius: Floats, accuracy: Floats) -> Floats:
+    """``lens`` of many; only circles that cut each other cost something."""
     small, large = np.minimum(radius, accuracy), np.maximum(radius, accuracy)
     share = np.where(distance <= large - small, 1.0, 0.0)
-    cut = (distance > large - small) & (distance < large + small) & (small > 0)
-    d, r, s = distance[cut], large[cut], small[cut]
-    kite = (-d + s + r) * (d + s - r) * (d - s + r) * (d + s + r)
-    height = np.sqrt(np.maximum(kite, 0))
-    near_s = np.arctan2(height, (d - r) * (d + r) + s**2)
-    near_r = np.arctan2(height, (d - s) * (d + s) + r**2)
-    lens = s**2 * near_s + r**2 * near_r - height / 2
-    share[cut] = lens / (np.pi * s**2)
-    return np.clip(share, 0.0, 1.0)
+    cut = np.flatnonzero((distance > large - small) & (distance < large + small) & (small > 0))
+    columns = distance[cut].tolist(), radius[cut].tolist(), accuracy[cut].tolist()
+    share[cut] = list(map(lens, *columns))
+    return share
 
 
-def outline_overlap(facing: Facing, accuracy: Floats) -> Floats:
-    """The share of accuracy circles and outlines in common, of the smaller area, 0 to 1.
+def crossing(
+    from_x: float, from_y: float, to_x: float, to_y: float, square: float
+) -> tuple[float, float]:
+    """What an edge adds to the ground that its outline and a circle around the origin share.
 
-    Exact in the plane: each piece of the outline adds the area between itself, the circle and
-    the fix, with its sign. ``accuracy`` is in metres and greater than 0.
+    Returned are twice the triangle of the origin and the part of the edge within the circle,
+    and the direction where the edge enters the circle minus the one where it leaves it. Over an
+    outline, counter-clockwise, both sums make the common area, see ``shares``. ``square``
+    is that of the radius. An end is in or out by itself, so that each entry has its exit.
+    Source: Green's theorem; the arcs within the outline run from each exit to the next entry.
+    """
+    starts_in = from_x * from_x + from_y * from_y < square
+    ends_in = to_x * to_x + to_y * to_y < square
+    if starts_in and ends_in:
+        return from_x * to_y - from_y * to_x, 0.0
+    dx, dy = to_x - from_x, to_y - from_y
+    length, half = dx * dx + dy * dy, from_x * dx + from_y * dy
+    root = half * half - length * (from_x * from_x + from_y * from_y - square)
+    root = math.sqrt(root) if root > 0 else 0.0
+    first, last = (-half - root) / length, (-half + root) / length
+    if not (starts_in or ends_in) and not 0 < first < last < 1:
+        return 0.0, 0.0
+    turn = 0.0
+    if not ends_in:
+        to_x, to_y = from_x + last * dx, from_y + last * dy
+        turn = -math.atan2(to_y, to_x)
+    if not starts_in:
+        from_x, from_y = from_x + first * dx, from_y + first * dy
+        turn += math.atan2(from_y, from_x)
+    return from_x * to_y - from_y * to_x, turn
+
+
+def crossings(
+    starts: tuple[Floats, Floats], ends: tuple[Floats, Floats], square: Floats
+) -> tuple[Floats, Floats]:
+    """``crossing`` of many edges, and nothing for those that are NaN."""
+    (px, py), (qx, qy) = starts, ends
+    starts_in, ends_in = px * px + py * py < square, qx * qx + qy * qy < square
+    cross, turn = np.zeros(len(px)), np.zeros(len(px))
+    within = np.flatnonzero(starts_in & ends_in)
+    cross[within] = px[within] * qy[within] - py[within] * qx[within]
+    dx, dy = qx - px, qy - py
+    length, half = dx * dx + dy * dy, px * dx + py * dy
+    root = half * half - length * (px * px + py * py - square)
+    meet = np.flatnonzero(((root > 0) | starts_in | ends_in) & ~(starts_in & ends_in) & (dx == dx))  # noqa: PLR0124
+    columns = (column[meet].tolist() for column in (px, py, qx, qy, square))
+    rows = [*map(crossing, *columns)]
+    if rows:
+        cross[meet], turn[meet] = np.array(rows).T
+    return cross, turn
+
+
+def shares(sums: tuple[float, float], fence: float, accuracy: float) -> tuple[float, float]:
+    """Overlap and share of areas: what is common, of the smaller area and of the accuracy circle.
+
+    ``sums`` are those of ``crossing``: what lies within by chords, and by arcs. ``fence`` is in square metres, ``accuracy`` in metres.
+    """
+    square = accuracy * accuracy
+    common, circle = (sums[0] + square * (sums[1] % math.tau)) / 2, math.pi * square
+    overlap, share = common / min(fence, circle), common / circle
+    return min(max(overlap, 0.0), 1.0), min(max(share, 0.0), 1.0)
+
+
+def all_shares(
+    sums: tuple[Floats, Floats], fence: Floats, accuracy: Floats
+) -> tuple[Floats, Floats]:
+    """``shares`` of many."""
+    pairs = zip(*(column.tolist() for column in sums), strict=True)
+    overlap, share = np.array([*map(shares, pairs, fence.tolist(), accuracy.tolist())]).T
+    return overlap, share
+
+
+def wide_sums(facing: Facing, accuracy: Floats) -> tuple[tuple[Floats, Floats], Floats]:
+    """For outlines of any width the sums of ``crossing``, and their square metres.
+
+    In a plane around each fix. ``accuracy`` is in metres.
     """
     plane = facing.plane(midway=False)
-    common = np.add.reduceat(_sectors(plane, accuracy[facing.owner]), facing.starts)
-    cross = plane.x * plane.dy - plane.y * plane.dx
-    outline = np.add.reduceat(cross, facing.starts) / 2
-    share: Floats = common / np.minimum(outline, np.pi * accuracy**2)
-    return np.clip(share, 0.0, 1.0)
+    x, y = plane.x, plane.y
+    square = (accuracy * accuracy)[facing.owner]
+    found = crossings((x, y), (x + plane.dx, y + plane.dy), square)
+    cross = x * plane.dy - y * plane.dx
+    sums = np.array([np.bincount(facing.owner, each) for each in (*found, cross)])
+    return (sums[0], sums[1]), sums[2] / 2
 
 
-def _sectors(plane: Plane, radius: Floats) -> Floats:
-    """Signed area of a circle around the origin within the triangle of origin and edge."""
-    length = plane.dx**2 + plane.dy**2
-    half = plane.x * plane.dx + plane.y * plane.dy
-    root = np.maximum(half**2 - length * (plane.x**2 + plane.y**2 - radius**2), 0)
-    first = np.clip((-half - np.sqrt(root)) / length, 0, 1)
-    last = np.clip((-half + np.sqrt(root)) / length, 0, 1)
-    begin = plane.x + first * plane.dx, plane.y + first * plane.dy
-    end = plane.x + last * plane.dx, plane.y + last * plane.dy
-    before = _angle((plane.x, plane.y), begin)
-    after = _angle(end, (plane.x + plane.dx, plane.y + plane.dy))
-    chord = begin[0] * end[1] - begin[1] * end[0]
-    area: Floats = (radius**2 * (before + after) + chord) / 2
-    return area
-
-
-def _angle(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> Floats:
-    return np.arctan2(a[0] * b[1] - a[1] * b[0], a[0] * b[0] + a[1] * b[1])
+def envelope(lon: float, lat: float, reach_m: float) -> tuple[float, float, float, float]:
+    """``widened`` for a single place."""
+    reach = min(reach_m * _BOX_MARGIN / _NARROWEST_M, math.pi)
+    north = math.degrees(reach)
+    phi = math.radians(abs(lat))
+    if phi + reach >= math.pi / 2:
+        return lon - 360.0, lat - north, lon + 360.0, lat + north
+    east = math.degrees(math.asin(min(math.sin(reach) / math.cos(phi), 1.0)))
+    return lon - east, lat - north, lon + east, lat + north
 
 
 def envelopes(lon: Floats, lat: Floats, reach_m: Floats) -> Floats:
-    """Boxes that hold every point within ``reach_m``: rows of west, south, east, north.
+    """``widened`` for places instead of boxes."""
+    return widened(np.column_stack((lon, lat, lon, lat)), reach_m)
+
+
+def widened(boxes: Floats, reach_m: Floats) -> Floats:
+    """Boxes that hold every point within ``reach_m`` of a box: rows of west, south, east, north.
 
     Degrees; west and east go on past ±180 where the box does, and a box that reaches a pole
     holds all longitudes.
     Source: J. P. Matuschek, "Finding points within a distance of a latitude/longitude", with a
     radius of the earth small enough to be safe on the ellipsoid.
     """
+    west, south, east, north = boxes.T
     reach = np.minimum(reach_m * _BOX_MARGIN / _NARROWEST_M, np.pi)
     north_deg = np.degrees(reach)
-    phi = np.radians(np.minimum(np.abs(lat), 90.0))
+    phi = np.radians(np.minimum(np.maximum(np.abs(south), np.abs(north)), 90.0))
     around_pole = phi + reach >= np.pi / 2
     ratio = np.where(around_pole, 0.0, np.sin(reach) / np.maximum(np.cos(phi), 1e-12))
     east_deg = np.where(around_pole, 360.0, np.degrees(np.arcsin(np.minimum(ratio, 1.0))))
-    return np.column_stack((lon - east_deg, lat - north_deg, lon + east_deg, lat + north_deg))
+    return np.column_stack((west - east_deg, south - north_deg, east + east_deg, north + north_deg))
 
 
-def within_world(bounds: Floats) -> tuple[NDArray[np.object_], Ints]:
-    """Boxes for rows of west, south, east, north, and the row that each is of.
+def covers(geometry: shapely.Geometry, lon: float, lat: float, *, close: bool) -> bool:
+    """Whether a geometry has a place inside or on its edge, as PostGIS's ``ST_Covers`` says.
 
-    One that goes on past ±180 comes again on the other side; parts beyond ±180 do no harm.
-    """
-    west, _, east, _ = bounds.T
-    past_west = np.flatnonzero(west < -ANTIMERIDIAN_DEG)
-    past_east = np.flatnonzero(east > ANTIMERIDIAN_DEG)
-    turn = np.array([2.0, 0.0, 2.0, 0.0]) * ANTIMERIDIAN_DEG
-    whole = np.concatenate((bounds, bounds[past_west] + turn, bounds[past_east] - turn))
-    rows = np.concatenate((np.arange(len(bounds)), past_west, past_east))
-    return np.asarray(shapely.box(*whole.T), dtype=np.object_), rows
-
-
-def postgis_covers(area: Area, lon: float, lat: float) -> bool:
-    """Whether ``ST_Covers`` says so, bit by bit, for a point on the edge or all but on it.
-
-    GEOS decides with exact arithmetic, PostGIS with rounded one; they differ by less than a
-    nanometre, but an answer must not depend on who was asked.
+    ``close`` is for a place on the edge or all but on it. GEOS decides with exact arithmetic,
+    PostGIS with rounded one; they differ by less than a nanometre, but an answer must not
+    depend on who was asked.
     Source: PostGIS 3.3, ``point_in_ring_rtree`` and ``point_in_multipolygon_rtree`` in
     postgis/lwgeom_functions_analytic.c.
     """
-    for part in shapely.get_parts(area.geometry):
+    if not close:
+        return bool(shapely.intersects_xy(geometry, lon, lat))
+    for part in shapely.get_parts(geometry):
         sides = [_side_of_ring(ring, lon, lat) for ring in (part.exterior, *part.interiors)]
         if sides[0] < 0:
             continue

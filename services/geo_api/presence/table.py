@@ -1,0 +1,107 @@
+"""All fences as columns of numbers, which ``alone`` and ``together`` measure.
+
+Fences are numbers here, in the order they came.
+"""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+from services.geo_api.presence.cells import NEAR_M, Cells
+from services.geo_api.presence.drawing import Drawn, draw
+from services.geo_api.presence.earth import points_on
+from services.geo_api.presence.geometry import covers, envelopes, widened
+from services.geo_api.presence.outlines import Outlines
+from shared.boundary import Floats, Ints, metres_per_degree
+from shared.geo import Area, Circle, Shape
+
+CIRCLE, WIDE = -1, -2
+
+EDGE_M = 1e-3
+"""Nearer to an edge than this the exact geodesic, or PostGIS's own arithmetic, decides."""
+GRAZE_M = 1e-6
+"""An accuracy circle that reaches no further over the edge has nothing beyond it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FenceTable:
+    """Columns of fences: the middle as a point in space, how far its ground reaches from there.
+
+    ``outline`` is the fence's place among ``outlines``, ``CIRCLE``, or ``WIDE`` for an outline
+    that does not fit into a plane. ``held`` are the geometries that tell the side of a place
+    where edges alone do not.
+    """
+
+    shapes: Sequence[Shape]
+    x: "array[float]"
+    y: "array[float]"
+    z: "array[float]"
+    reach: "array[float]"
+    outline: "array[int]"
+    outlines: Outlines
+    held: Mapping[int, shapely.Geometry]
+    cells: Cells
+
+    @classmethod
+    def build(cls, shapes: Sequence[Shape]) -> "FenceTable":
+        circles = [(n, shape) for n, shape in enumerate(shapes) if isinstance(shape, Circle)]
+        areas = [(n, shape) for n, shape in enumerate(shapes) if isinstance(shape, Area)]
+        drawn = draw([area.wkb for _, area in areas])
+        round_ones, others = _numbers(circles), _numbers(areas)
+        rows = [(c.center.lon, c.center.lat, c.radius_m) for _, c in circles]
+        centers = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        columns = np.empty((4, len(shapes)))
+        columns[:, round_ones] = (*points_on(*centers[:, :2].T), centers[:, 2])
+        columns[:, others] = (*points_on(drawn.lon, drawn.lat), drawn.reach_m)
+        outline = np.full(len(shapes), CIRCLE, dtype=np.int32)
+        outline[others] = np.where(drawn.outline < 0, WIDE, drawn.outline)
+        x, y, z, reach = (array("d", column.tobytes()) for column in columns)
+        kind = array("i", outline.tobytes())
+        numbers = np.concatenate((round_ones, others[drawn.box_owner]))
+        cells = _cells(centers, drawn.boxes, numbers)
+        held = _held(drawn, areas)
+        return cls(shapes, x, y, z, reach, kind, drawn.outlines, held, cells)
+
+    def covers(self, number: int, lon: float, lat: float, metres: float) -> bool:
+        """Whether an outline covers a place, ``metres`` from its edge."""
+        geometry = self.held.get(number)
+        if geometry is None:
+            geometry = self.area(number).geometry
+        return covers(geometry, lon, lat, close=metres < EDGE_M)
+
+    def area(self, number: int) -> Area:
+        shape = self.shapes[number]
+        assert isinstance(shape, Area)  # noqa: S101 - outline says so
+        return shape
+
+    def center(self, number: int) -> tuple[float, float]:
+        shape = self.shapes[number]
+        assert isinstance(shape, Circle)  # noqa: S101 - outline says so
+        return shape.center.lon, shape.center.lat
+
+
+def _numbers(numbered: Sequence[tuple[int, Shape]]) -> Ints:
+    return np.fromiter((number for number, _ in numbered), np.intp, len(numbered))
+
+
+def _held(drawn: Drawn, areas: Sequence[tuple[int, Area]]) -> dict[int, shapely.Geometry]:
+    """Prepared geometries of outlines that do not fit into a plane or have several rings."""
+    simple = np.append(np.frombuffer(drawn.outlines.simple, np.int8), 0)
+    asked = np.flatnonzero(simple[drawn.outline] == 0).tolist()
+    held = {areas[n][0]: areas[n][1].geometry for n in asked}
+    shapely.prepare(np.array([*held.values(), None], dtype=np.object_))
+    return dict(held)
+
+
+def _cells(centers: Floats, boxes: Floats, numbers: Ints) -> Cells:
+    """Of circles, then of the boxes of outlines' parts; ``numbers`` are the fences of both."""
+    near = np.full(len(boxes), NEAR_M)
+    lon, lat, radius = centers.T
+    around = np.concatenate((envelopes(lon, lat, radius + NEAR_M), widened(boxes, near)))
+    west, south, east, north = boxes.T
+    parallel, meridian = metres_per_degree(np.minimum(abs(south), abs(north)))
+    half = np.maximum((east - west) * parallel, (north - south) * meridian) / 2
+    return Cells.build(around, numbers, 2 * (np.concatenate((radius, half)) + NEAR_M))

@@ -10,6 +10,9 @@ from shared.ids import uuid7
 MAX_PROFILE_FIELDS = 20
 """So many things a subject may say of itself in all."""
 
+MAX_CLAIMS = 50
+"""So many identities a subject may claim in all, as many as a person may have."""
+
 
 class InvitationUsed(Conflict):
     """An invitation is good for one sign-up. Ask for a new one with the next check-in."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.member_api.membership import repository
 from services.member_api.membership.domain import (
+    MAX_CLAIMS,
     MAX_PROFILE_FIELDS,
     InvitationExpired,
     InvitationUsed,
@@ -79,12 +80,18 @@ async def claim(
     identities: Sequence[SealedIdentity],
     now: datetime,
 ) -> None:
-    """Keep what a subject says its identities are. It joins nobody, whoever may exist."""
+    """Keep what a subject says its identities are. It joins nobody, whoever may exist.
+
+    Raises Malformed for more than 50, those claimed before among them.
+    """
     claims = [
         Claim(subject_id, said.subject_id, said.namespace, said.issuer, said.sealed)
         for said in identities
     ]
     await repository.claim(connection, subject_id, claims, now)
+    if len(await repository.claims_of(connection, [subject_id])) > MAX_CLAIMS:
+        detail = f"would be more than {MAX_CLAIMS} with those sent before"
+        raise Malformed(FieldFault("/identities", detail))
 
 
 async def claimed_identities(

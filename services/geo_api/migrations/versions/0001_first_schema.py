@@ -36,8 +36,9 @@ def upgrade() -> None:
         sa.Column("check_in_id", sa.Uuid(), nullable=False),
         sa.Column("request_hash", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("answer", sa.Text(), nullable=True),
-        sa.Column("decisions", sa.Text(), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.Column("explanation", sa.LargeBinary(), nullable=True),
+        sa.Column("reduced", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("subject_id", "check_in_id", name=op.f("pk_check_in_receipts")),
         schema="geo",
     )
@@ -47,7 +48,7 @@ def upgrade() -> None:
         ["received_at"],
         unique=False,
         schema="geo",
-        postgresql_where="decisions IS NOT NULL",
+        postgresql_where="reduced IS NULL",
     )
     op.create_table(
         "check_ins",
@@ -63,7 +64,6 @@ def upgrade() -> None:
         sa.Column("cell", sa.BigInteger(), nullable=True),
         sa.Column("inside", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("uncertain", sa.ARRAY(sa.Text()), nullable=False),
-        sa.Column("matches", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("signals", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("consent_purpose", sa.Text(), nullable=False),
         sa.Column("consent_version", sa.Text(), nullable=False),
@@ -82,6 +82,14 @@ def upgrade() -> None:
         ["subject_id", "occurred_at"],
         unique=False,
         schema="geo",
+    )
+    op.create_index(
+        op.f("ix_check_ins_received_at"),
+        "check_ins",
+        ["received_at"],
+        unique=False,
+        schema="geo",
+        postgresql_using="brin",
     )
     op.create_table(
         "coupon_codes",
@@ -748,12 +756,18 @@ def downgrade() -> None:
     op.drop_table("day_keys", schema="geo")
     op.drop_index(op.f("ix_coupon_codes_subject_id"), table_name="coupon_codes", schema="geo")
     op.drop_table("coupon_codes", schema="geo")
+    op.drop_index(
+        op.f("ix_check_ins_received_at"),
+        table_name="check_ins",
+        schema="geo",
+        postgresql_using="brin",
+    )
     op.drop_index(op.f("ix_check_ins_subject_id_occurred_at"), table_name="check_ins", schema="geo")
     op.drop_table("check_ins", schema="geo")
     op.drop_index(
         "ix_check_in_receipts_reducible",
         table_name="check_in_receipts",
         schema="geo",
-        postgresql_where="decisions IS NOT NULL",
+        postgresql_where="reduced IS NULL",
     )
     op.drop_table("check_in_receipts", schema="geo")

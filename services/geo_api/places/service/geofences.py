@@ -15,7 +15,7 @@ from services.geo_api.places.domain import (
     put_geofence,
     require_open,
 )
-from services.geo_api.places.service.writing import Changes, Writer, write_and_publish
+from services.geo_api.places.service.writing import Changes, Writer, keep, write_and_publish
 
 
 async def read(connection: AsyncConnection, geofence_id: str) -> Geofence:
@@ -41,10 +41,8 @@ async def put(
     stores = await repository.stores(connection, [content.store_id])
     require_open(content.store_id, stores.get(content.store_id))
     current = (await repository.geofences(connection, [geofence_id])).get(geofence_id)
-    geofence, outcome = put_geofence(geofence_id, current, content, writer.at, condition)
-    changes = Changes() if outcome is Outcome.UNCHANGED else Changes(geofences=[geofence])
-    await write_and_publish(connection, writer, changes, held)
-    return geofence, outcome
+    decided = put_geofence(geofence_id, current, content, writer.at, condition)
+    return await keep(connection, writer, decided, held)
 
 
 async def close(

@@ -18,7 +18,7 @@ from services.geo_api.places.domain import (
     put_store,
 )
 from services.geo_api.places.hours import OpenState, Reason, is_open
-from services.geo_api.places.service.writing import Changes, Writer, write_and_publish
+from services.geo_api.places.service.writing import Changes, Writer, keep, write_and_publish
 
 
 async def read(connection: AsyncConnection, store_id: str) -> Store:
@@ -48,10 +48,8 @@ async def put(
     """Create or change a store. Raises StoreClosed and VersionChanged."""
     held = await repository.lock_index(connection)
     current = (await repository.stores(connection, [store_id])).get(store_id)
-    store, outcome = put_store(store_id, current, content, writer.at, condition)
-    changes = Changes() if outcome is Outcome.UNCHANGED else Changes(stores=[store])
-    await write_and_publish(connection, writer, changes, held)
-    return store, outcome
+    decided = put_store(store_id, current, content, writer.at, condition)
+    return await keep(connection, writer, decided, held)
 
 
 async def close(

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.feeding import tell
 from services.geo_api.places import repository
-from services.geo_api.places.domain import Geofence, Store, VisitsEnd
+from services.geo_api.places.domain import Geofence, Outcome, Store, VisitsEnd
 from shared.contracts.events import EventType
 from shared.feed.outbox import PreparedEvent, enqueue
 from shared.feed.tables import FeedTables
+
+Kept = TypeVar("Kept", Store, Geofence)
 
 
 class ClosesVisits(Protocol):
@@ -62,6 +64,20 @@ async def write_and_publish(
     if changes:
         await write(connection, writer, changes, held_version + 1)
         await repository.publish(connection, held_version + 1)
+
+
+async def keep(
+    connection: AsyncConnection, writer: Writer, decided: tuple[Kept, Outcome], held_version: int
+) -> tuple[Kept, Outcome]:
+    """Write and publish what a PUT came to, unless it changed nothing; gives back ``decided``."""
+    kept, outcome = decided
+    changes = Changes()
+    if outcome is not Outcome.UNCHANGED and isinstance(kept, Store):
+        changes.stores.append(kept)
+    elif outcome is not Outcome.UNCHANGED:
+        changes.geofences.append(kept)
+    await write_and_publish(connection, writer, changes, held_version)
+    return decided
 
 
 def store_changed(store: Store, at: datetime) -> PreparedEvent:

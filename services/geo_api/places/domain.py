@@ -141,12 +141,17 @@ class Geofence:
 
 @dataclass(frozen=True, slots=True)
 class PlaceRow:
-    """A row of an import: a store with its one geofence, whose id is the store's."""
+    """A row of an import: a store with one of its geofences, or with none.
+
+    ``named`` are the fields that the file has a place for. What it has none for stays as it is.
+    """
 
     line: int
     store_id: str
     store: StoreContent
-    geofence: GeofenceContent
+    geofence_id: str
+    geofence: GeofenceContent | None
+    named: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

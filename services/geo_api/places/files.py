@@ -1,4 +1,4 @@
-"""Files of stores as people have them, CSV or GeoJSON, into rows of named fields.
+"""Files of stores as people have them, CSV, GeoJSON or KML, into rows of named fields.
 
 Columns are found by their usual names, in any case, or by what the caller maps. Nothing is
 judged here but the form of the file.
@@ -9,9 +9,10 @@ import io
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from services.geo_api.places import kml
 from shared.errors import FieldFault, Malformed, TooLarge
 from shared.wire import parse_json
 
@@ -27,11 +28,23 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "timezone": ("timezone", "tz", "time_zone"),
     "tags": ("tags", "labels"),
     "radius_m": ("radius_m", "radius"),
+    "geofence_id": ("geofence_id",),
+    "center_latitude": ("center_latitude",),
+    "center_longitude": ("center_longitude",),
+    "outline": ("wkt",),
+    "hours": ("solomo_hours",),
+    "schedule": ("solomo_schedule",),
+    "dwell_s": ("dwell_s",),
 }
 """Our fields, and what others call them; the first that a file has counts."""
 
 _NEEDED_COLUMNS = ("id", "latitude", "longitude")
+_BREAKS = re.compile(r"\s*[\t\r\n\v\f]\s*")
 _DELIMITERS = ",;\t"
+_MAX_CELL = 4 * 1024 * 1024
+csv.field_size_limit(_MAX_CELL)
+"""An outline of 10,000 vertices fits into one cell."""
+
 _WGS84_LIKE = re.compile(r"(CRS84|EPSG:{1,2}(4326|4269|4258))$")
 """Also NAD83 and ETRS89, which differ from WGS 84 by a metre or two."""
 
@@ -40,13 +53,15 @@ _WGS84_LIKE = re.compile(r"(CRS84|EPSG:{1,2}(4326|4269|4258))$")
 class RawRow:
     """A row by our field names; ``outline`` is a GeoJSON geometry other than a point.
 
-    ``fault`` says why the row cannot be read at all.
+    ``fault`` says why the row cannot be read at all. ``named`` are the fields that the file has a
+    place for, also where this row leaves it empty.
     """
 
     line: int
     fields: Mapping[str, Any]
     outline: Any = None
     fault: FieldFault | None = None
+    named: frozenset[str] = frozenset()
 
 
 def inflate(data: bytes, most: int) -> bytes:
@@ -114,6 +129,23 @@ def read_geojson(data: bytes, mapping: Mapping[str, str]) -> list[RawRow]:
     return rows
 
 
+def read_kml(data: bytes, mapping: Mapping[str, str]) -> list[RawRow]:
+    """The placemarks of a KML; the values of ExtendedData are its fields.
+
+    Raises Malformed for anything else, TooLarge beyond 50,000 placemarks.
+    """
+    rows: list[RawRow] = []
+    for line, feature in enumerate(kml.features(data, MAX_ROWS), start=1):
+        _count(rows)
+        row = _feature_row(line, feature, mapping)
+        if feature.get("point") is not None:
+            row = replace(row, fields=_at(feature["point"]["coordinates"]) | dict(row.fields))
+        rows.append(row)
+    if not rows:
+        raise Malformed(FieldFault("", "holds no Placemark"))
+    return rows
+
+
 def _columns(header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, int]:
     """Which column holds which field. Raises Malformed where a mapped column is not there."""
     known = {name.strip().casefold(): index for index, name in reversed([*enumerate(header)])}
@@ -146,12 +178,12 @@ def _csv_row(
     line: int, values: Sequence[str], header: Sequence[str], columns: Mapping[str, int]
 ) -> RawRow:
     fields = {
-        field: " ".join(values[index].split())
+        field: _BREAKS.sub(" ", values[index]).strip()
         for field, index in columns.items()
         if index < len(values) and values[index].strip()
     }
     if len(values) == len(header):
-        return RawRow(line, fields)
+        return RawRow(line, fields, named=frozenset(columns))
     detail = f"has {len(values)} fields where the header has {len(header)}"
     return RawRow(line, fields, fault=FieldFault("", detail))
 
@@ -161,15 +193,18 @@ def _feature_row(line: int, feature: Any, mapping: Mapping[str, str]) -> RawRow:
         return RawRow(line, {}, fault=FieldFault("", "must be a GeoJSON Feature"))
     properties = {str(k).casefold(): v for k, v in (feature.get("properties") or {}).items()}
     fields: dict[str, Any] = {}
+    named: set[str] = set()
     for field, usual in USUAL_NAMES.items():
         names = (mapping[field],) if field in mapping else usual
+        named |= {field} if any(name.casefold() in properties for name in names) else set()
         values = (properties.get(name.casefold()) for name in names)
         value = next((value for value in values if value not in (None, "")), None)
         if value is not None:
             fields[field] = value
     if feature.get("id") is not None and "id" not in mapping:
         fields["id"] = feature["id"]
-    return _with_geometry(line, fields, feature.get("geometry"))
+    row = _with_geometry(line, fields, feature.get("geometry"))
+    return replace(row, named=frozenset(named))
 
 
 def _with_geometry(line: int, fields: dict[str, Any], geometry: Any) -> RawRow:
@@ -183,7 +218,11 @@ def _with_geometry(line: int, fields: dict[str, Any], geometry: Any) -> RawRow:
     if not isinstance(position, list) or len(position) not in (2, 3):
         detail = "must be a position [longitude, latitude]"
         return RawRow(line, fields, fault=FieldFault("/geometry/coordinates", detail))
-    return RawRow(line, fields | {"longitude": position[0], "latitude": position[1]})
+    return RawRow(line, fields | _at(position))
+
+
+def _at(position: Sequence[Any]) -> dict[str, Any]:
+    return {"longitude": position[0], "latitude": position[1]}
 
 
 def _check_crs(crs: Any) -> None:

@@ -67,7 +67,7 @@ _GEOFENCES = text(
 
 _OPEN_GEOFENCES_OF = text(f"""
     SELECT {GEOFENCE_COLUMNS} FROM {GEOFENCE_TABLES}
-    WHERE g.store_id = :store_id AND g.closed_at IS NULL
+    WHERE g.store_id = ANY(:store_ids) AND g.closed_at IS NULL
     ORDER BY g.geofence_id
 """)
 
@@ -155,8 +155,8 @@ async def geofences(connection: AsyncConnection, ids: Sequence[str]) -> dict[str
     return {row["geofence_id"]: read_geofence(row) for row in found}
 
 
-async def open_geofences_of(connection: AsyncConnection, store_id: str) -> list[Geofence]:
-    found = await rows(connection, _OPEN_GEOFENCES_OF, store_id=store_id)
+async def open_geofences_of(connection: AsyncConnection, *store_ids: str) -> list[Geofence]:
+    found = await rows(connection, _OPEN_GEOFENCES_OF, store_ids=list(store_ids))
     return [read_geofence(row) for row in found]
 
 

@@ -17,7 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.geo_api.places.domain import Outcome
 from services.geo_api.places.endpoints.common import ByWriter
-from services.geo_api.places.files import USUAL_NAMES, RawRow, inflate, read_csv, read_geojson
+from services.geo_api.places.files import (
+    USUAL_NAMES,
+    RawRow,
+    inflate,
+    read_csv,
+    read_geojson,
+    read_kml,
+)
 from services.geo_api.places.rows import DEFAULT_RADIUS_M, JudgedRows, RowDefaults, judge
 from services.geo_api.places.schemas import ImportReport, RefusedRow, Zone
 from services.geo_api.places.service import imports
@@ -37,6 +44,7 @@ _READERS = {
     "text/csv": read_csv,
     "application/geo+json": read_geojson,
     "application/json": read_geojson,
+    "application/vnd.google-earth.kml+xml": read_kml,
 }
 _MAPPED = re.compile(r"([a-z_]+)=(.+)")
 _EXAMPLE_CSV = """id,name,lat,lon,address,tags
@@ -52,6 +60,12 @@ _EXAMPLE_GEOJSON = {
         }
     ],
 }
+_EXAMPLE_KML = """<kml xmlns="http://www.opengis.net/kml/2.2"><Document><Placemark>
+  <name>Madison Square Park</name>
+  <ExtendedData><Data name="id"><value>demo-3</value></Data></ExtendedData>
+  <Point><coordinates>-73.9893,40.7419</coordinates></Point>
+</Placemark></Document></kml>
+"""
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -59,6 +73,10 @@ _BODY: dict[str, Any] = {
             "text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE_CSV},
             "application/geo+json": {"schema": {"type": "object"}, "example": _EXAMPLE_GEOJSON},
             "application/json": {"schema": {"type": "object"}, "example": _EXAMPLE_GEOJSON},
+            "application/vnd.google-earth.kml+xml": {
+                "schema": {"type": "string"},
+                "example": _EXAMPLE_KML,
+            },
         },
     }
 }
@@ -172,10 +190,11 @@ async def import_stores(
     asked: Annotated[_Asked, Depends(_asked)],
     key: IdempotencyKey,
 ) -> Response:
-    """Create and change stores from a CSV or a GeoJSON FeatureCollection, up to 50,000 rows.
+    """Create and change stores from a CSV, GeoJSON FeatureCollection or KML, up to 50,000 rows.
 
-    A row without its own outline gets a circle of ``radius_m``; its geofence has the store's
-    id. A bad row is refused with its line and harms no other; the same file again changes
+    A row without its own outline gets a circle of ``radius_m`` (none, where that is ``none``);
+    its geofence has the store's id or ``geofence_id``. What the file has no column for (opening
+    hours, schedules, dwell times) stays. A bad row is refused with its line and harms no other; the same file again changes
     nothing. The body may be gzipped (``Content-Encoding: gzip``). With
     ``Accept: application/x-ndjson`` lines of progress come first and the report, or a problem,
     comes last. A dry run does not use up the key.

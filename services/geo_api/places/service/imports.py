@@ -2,18 +2,22 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.places import repository
 from services.geo_api.places.domain import (
+    Geofence,
     Outcome,
     PlaceRow,
     RowRefused,
+    Store,
     put_geofence,
     put_store,
 )
+from services.geo_api.places.kept import keep_unsaid
 from services.geo_api.places.service.writing import Changes, Writer, write
 from shared.errors import FieldFault, Refusal
 
@@ -33,10 +37,11 @@ so fast that a plan made at its beginning, when they were empty, would read them
 
 @dataclass(slots=True)
 class Imported:
-    """What became of the rows that could be read."""
+    """What became of the rows that could be read; ``stores`` is how each of them is now."""
 
     counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     refused: list[RowRefused] = field(default_factory=list)
+    stores: dict[str, Store] = field(default_factory=dict)
 
 
 async def run(
@@ -72,25 +77,35 @@ async def run(
 async def _decide(
     connection: AsyncConnection, writer: Writer, rows: Sequence[PlaceRow], imported: Imported
 ) -> Changes:
-    ids = [row.store_id for row in rows]
-    stores = await repository.stores(connection, ids)
-    geofences = await repository.geofences(connection, ids)
+    stores = await repository.stores(connection, [row.store_id for row in rows])
+    geofences = await repository.geofences(connection, [row.geofence_id for row in rows])
+    stores |= {row.store_id: s for row in rows if (s := imported.stores.get(row.store_id))}
     changes = Changes()
     for row in rows:
-        name = row.store_id
+        name, fence = row.store_id, row.geofence_id
+        said = keep_unsaid(row, stores.get(name), geofences.get(fence))
         try:
-            store, of_store = put_store(name, stores.get(name), row.store, writer.at)
-            geofence, of_geofence = put_geofence(name, geofences.get(name), row.geofence, writer.at)
+            store, of_store = put_store(name, stores.get(name), said.store, writer.at)
+            drawn = _drawn(said, geofences.get(fence), writer.at)
         except Refusal as refusal:
             fault = FieldFault("/id", refusal.detail)
             imported.refused.append(RowRefused(row.line, name, (fault,)))
             continue
+        stores[name] = imported.stores[name] = store
         if of_store is not Outcome.UNCHANGED:
             changes.stores.append(store)
-        if of_geofence is not Outcome.UNCHANGED:
-            changes.geofences.append(geofence)
-        imported.counts[_of_both(of_store, of_geofence)] += 1
+        if drawn is not None and drawn[1] is not Outcome.UNCHANGED:
+            changes.geofences.append(drawn[0])
+        imported.counts[_of_both(of_store, drawn[1] if drawn else Outcome.UNCHANGED)] += 1
     return changes
+
+
+def _drawn(
+    row: PlaceRow, current: Geofence | None, at: datetime
+) -> tuple[Geofence, Outcome] | None:
+    if row.geofence is None:
+        return None
+    return put_geofence(row.geofence_id, current, row.geofence, at)
 
 
 def _of_both(store: Outcome, geofence: Outcome) -> Outcome:

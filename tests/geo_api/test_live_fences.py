@@ -225,6 +225,43 @@ async def test_changes_committed_by_many_writers_at_once_all_arrive(
     await until(lambda: len(live.current.index) == 40, within_s=2.0)
 
 
+async def test_when_changes_pause_the_index_is_made_whole_with_the_same_fences(
+    client: httpx.AsyncClient, live: LiveFences
+) -> None:
+    await make_store(client)
+    await make_circle(client, "g1")
+    await until(lambda: len(live.current.index) == 1)
+    await client.put("/v1/geofences/g1", json=circle(radius_m=50))
+    await until(lambda: inside(live) == [("g1", 2)])
+
+    await until(lambda: live.current.index.is_settled, within_s=3.0)
+
+    assert inside(live) == [("g1", 2)]
+    assert len(live.current.index) == 1
+
+
+@pytest.mark.slow
+async def test_changes_among_a_hundred_thousand_fences_are_in_force_within_a_second(
+    database_urls: DatabaseUrls,
+    client: httpx.AsyncClient,
+    sql: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    await fill(sql, 100_000)
+    live = LiveFences(database_urls.geo)
+    await live.start(timeout_s=60)
+    await make_circle(client)
+    took_s = [await until(lambda: ("g1", 1) in inside(live))]
+    for version in (2, 3):
+        await client.put("/v1/geofences/g1", json=circle(radius_m=40 + version))
+        took_s.append(await until(lambda n=version: ("g1", n) in inside(live)))  # type: ignore[misc]
+    assert len(live.current.index) == 100_001
+
+    await client.delete("/v1/geofences/g1")
+    await until(lambda: len(live.current.index) == 100_000)
+    print(f"in force after {[f'{s * 1000:.0f} ms' for s in took_s]}")  # noqa: T201
+    await live.stop()
+
+
 @pytest.mark.slow
 async def test_loading_a_hundred_thousand_circles_costs_less_than_five_seconds(
     database_urls: DatabaseUrls, sql: "asyncpg.Connection[asyncpg.Record]"

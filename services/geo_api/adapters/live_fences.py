@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +27,7 @@ from services.geo_api.places.repository import CHANNEL
 from services.geo_api.presence.matching import Fence, FenceIndex
 from shared.connecting import connect
 from shared.errors import Unavailable
-from shared.geo import Circle, LonLat, Shape, shape_from_wkb
+from shared.geo import Area, Circle, LonLat, Shape
 
 POLL_S = 0.5
 
@@ -110,6 +110,7 @@ class LiveFences:
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _loaded: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
+    _settling: asyncio.Task[None] | None = None
 
     @property
     def current(self) -> FenceSnapshot:
@@ -133,10 +134,12 @@ class LiveFences:
             await asyncio.wait_for(self._loaded.wait(), timeout_s)
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+        tasks = [task for task in (self._task, self._settling) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self._task = self._settling = None
 
     async def _run(self) -> None:
         pause_s = _FIRST_PAUSE_S
@@ -181,6 +184,18 @@ class LiveFences:
                 continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self.poll_s)
+                continue
+            if self._settling is None or self._settling.done():
+                self._settling = asyncio.create_task(self._settle(), name="live_fences_settle")
+
+    async def _settle(self) -> None:
+        """Make the index whole, now that changes pause; one that comes meanwhile goes first."""
+        if self._current is None or self._current.index.is_settled:
+            return
+        index = self._current.index
+        whole = await asyncio.to_thread(index.settled)
+        if self._current.index is index:
+            self._current = replace(self._current, index=whole)
 
     async def _refresh(self, connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
         """Whether there was a new version, which then is in force."""
@@ -224,21 +239,19 @@ async def _fetch(
 def _combine(held: FenceSnapshot | None, changed: _Changed) -> FenceSnapshot:
     """The next snapshot. What did not change is the same object as before."""
     stores = {} if held is None else dict(held.stores)
-    fences = {} if held is None else {fence.geofence_id: fence for fence in held.index.fences}
     for row in changed.stores:
         if row["closed"]:
             stores.pop(row["store_id"], None)
         else:
             stores[row["store_id"]] = _store(row)
-    for row in changed.geofences:
-        if row["closed"]:
-            fences.pop(row["geofence_id"], None)
-        else:
-            fences[row["geofence_id"]] = _fence(row)
-    if held is not None and not changed.geofences:
-        index = held.index
+    fences = [_fence(row) for row in changed.geofences if not row["closed"]]
+    if held is None:
+        index = FenceIndex.build(fences, changed.version)
+    elif changed.geofences:
+        gone = [row["geofence_id"] for row in changed.geofences if row["closed"]]
+        index = held.index.changed(fences, gone, changed.version)
     else:
-        index = FenceIndex.build([*fences.values()], changed.version)
+        index = held.index
     return FenceSnapshot(index, MappingProxyType(stores), changed.version)
 
 
@@ -259,7 +272,7 @@ def _fence(row: Mapping[str, Any]) -> Fence:
     if row["area"] is None:
         shape = Circle(LonLat(row["lon"], row["lat"]), row["radius_m"])
     else:
-        shape = shape_from_wkb(row["area"])
+        shape = Area.of_wkb(row["area"])
     schedule = row["schedule"]
     return Fence(
         row["geofence_id"],

@@ -115,7 +115,7 @@ class _Grid:
         run, step = expanded(runs.last - runs.first + 1)
         key = (runs.row[run] << _COLUMN_BITS) + runs.first[run] + step
         many = int(numbers.max()) + 1
-        pairs = np.unique(key * many + numbers[runs.owner[run]])
+        pairs = distinct(key * many + numbers[runs.owner[run]])
         key, number = np.divmod(pairs, many)
         first = np.flatnonzero(np.diff(key, prepend=-1))
         keys = key[first]
@@ -204,7 +204,7 @@ class Cells:
         places, numbers = _joined(grid.within(boxes) for grid in self.grids)
         if len(self.grids) > 1 or np.any(reach_m > NEAR_M):
             many = int(numbers.max(initial=0)) + 1
-            places, numbers = np.divmod(np.unique(places * many + numbers), many)
+            places, numbers = np.divmod(distinct(places * many + numbers), many)
         return places, numbers
 
 
@@ -217,6 +217,12 @@ def _columns(first: int, last: int, columns: int) -> tuple[tuple[int, int], ...]
     if last >= columns:
         return (max(first, 0), columns - 1), (0, last - columns)
     return ((first, last),)
+
+
+def distinct(numbers: Ints) -> Ints:
+    """In order, each once; by sorting, which here is much quicker than ``numpy.unique``."""
+    numbers = np.sort(numbers)
+    return numbers[np.diff(numbers, prepend=-1) > 0]
 
 
 def expanded(counts: Ints) -> tuple[Ints, Ints]:

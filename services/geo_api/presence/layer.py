@@ -1,0 +1,141 @@
+"""Fences that are asked together: their table, and answers made of what it measures."""
+
+import math
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from operator import attrgetter
+
+import numpy as np
+
+from services.geo_api.presence import alone, together
+from services.geo_api.presence.alone import Measure
+from services.geo_api.presence.earth import points_of
+from services.geo_api.presence.fences import (
+    LIKELY_OVERLAP,
+    SEARCH_ACCURACY_CAP_M,
+    SURE_OVERLAP,
+    UNCERTAIN_BAND_M,
+    Fence,
+    FenceMatch,
+    Fix,
+)
+from services.geo_api.presence.table import FenceTable
+from services.geo_api.presence.together import Fixes, Measures, Pairs
+
+_LEAST_OUTSIDE_M = 0.001
+_MILLIMETRE_BITS = 36
+"""Room for a distance on the earth, negative ones too."""
+_FEW = 32
+"""So many fixes are asked one by one, more as arrays."""
+
+_by_id = attrgetter("geofence_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Fences that are asked together; make one with ``build``."""
+
+    fences: tuple[Fence, ...]
+    _table: FenceTable
+    _of_store: Mapping[str, Sequence[int]]
+
+    @classmethod
+    def build(cls, fences: Iterable[Fence]) -> "Layer":
+        ordered = tuple(sorted(fences, key=_by_id))
+        of_store: defaultdict[str, list[int]] = defaultdict(list)
+        for number, fence in enumerate(ordered):
+            of_store[fence.store_id].append(number)
+        return cls(ordered, FenceTable.build([f.shape for f in ordered]), of_store)
+
+    def holds(self, geofence_id: str) -> bool:
+        place = bisect_left(self.fences, geofence_id, key=_by_id)
+        return place < len(self.fences) and self.fences[place].geofence_id == geofence_id
+
+    def match(self, fixes: Sequence[Fix]) -> list[tuple[FenceMatch, ...]]:
+        if len(fixes) <= _FEW:
+            return [self._match_one(fix) for fix in fixes]
+        located = _located(fixes)
+        lon, lat, accuracy = located.spots
+        reach = np.minimum(accuracy, SEARCH_ACCURACY_CAP_M) + UNCERTAIN_BAND_M
+        pairs = Pairs(*self._table.cells.pairs(lon, lat, reach))
+        pairs, measures = together.near(self._table, located, pairs, reach)
+        measures = _rounded(measures)
+        near = np.flatnonzero(measures.metres <= reach[pairs.fix])
+        return self._answers(len(fixes), pairs.those(near), measures.those(near))
+
+    def _match_one(self, fix: Fix) -> tuple[FenceMatch, ...]:
+        lon, lat, accuracy = fix
+        reach = min(accuracy, SEARCH_ACCURACY_CAP_M) + UNCERTAIN_BAND_M
+        around = self._table.cells.around(lon, lat, reach)
+        return self._answer(alone.near(self._table, fix, around, reach), reach)
+
+    def measure_all(self, asked: Sequence[tuple[str, Fix]]) -> list[tuple[FenceMatch, ...]]:
+        if len(asked) <= _FEW:
+            return [self._measure_one(store_id, fix) for store_id, fix in asked]
+        fences = [self._of_store.get(store_id, ()) for store_id, _ in asked]
+        counts = [len(of_store) for of_store in fences]
+        pairs = Pairs(
+            np.repeat(np.arange(len(asked)), counts),
+            np.array([fence for of_store in fences for fence in of_store], dtype=np.intp),
+        )
+        pairs, measures = together.near(self._table, _located([fix for _, fix in asked]), pairs)
+        return self._answers(len(asked), pairs, _rounded(measures))
+
+    def _measure_one(self, store_id: str, fix: Fix) -> tuple[FenceMatch, ...]:
+        return self._answer(
+            alone.near(self._table, fix, self._of_store.get(store_id, ())), math.inf
+        )
+
+    def _answer(
+        self, measured: Iterable[tuple[int, Measure]], reach: float
+    ) -> tuple[FenceMatch, ...]:
+        """Those within reach, by distance, then by number, which goes by geofence_id."""
+        found = []
+        for number, (metres, inside, overlap, share) in measured:
+            distance = round(metres * 1000) / 1000
+            if not inside and distance < _LEAST_OUTSIDE_M:
+                distance = _LEAST_OUTSIDE_M
+            if distance <= reach:
+                confidence = 1 + (overlap >= LIKELY_OVERLAP) + (overlap >= SURE_OVERLAP)
+                row = self.fences[number], inside, distance, overlap, share, confidence
+                found.append((distance, number, _as_match(row)))
+        found.sort()
+        return tuple([match for _, _, match in found])
+
+    def _answers(
+        self, count: int, pairs: Pairs, measures: Measures
+    ) -> list[tuple[FenceMatch, ...]]:
+        """By fix, then as ``_answer``; pairs come by fix and number."""
+        millimetres = np.rint(measures.metres * 1000).astype(np.int64)
+        order = np.argsort((pairs.fix << _MILLIMETRE_BITS) + millimetres, kind="stable")
+        metres, inside, overlap, share = (column[order] for column in measures)
+        confidence = 1 + (overlap >= LIKELY_OVERLAP) + (overlap >= SURE_OVERLAP)
+        fences = map(self.fences.__getitem__, pairs.fence[order].tolist())
+        columns = (inside, metres, overlap, share, confidence)
+        rows = zip(fences, *(column.tolist() for column in columns), strict=True)
+        matches = map(_as_match, rows)
+        return [
+            tuple(islice(matches, of_fix))
+            for of_fix in np.bincount(pairs.fix, minlength=count).tolist()
+        ]
+
+
+_as_match = partial(tuple.__new__, FenceMatch)
+"""A match from its columns, in half the time that the constructor takes."""
+
+
+def _located(fixes: Sequence[Fix]) -> Fixes:
+    flat = np.fromiter(chain.from_iterable(fixes), np.float64, 3 * len(fixes))
+    lon, lat, accuracy = np.ascontiguousarray(flat.reshape(-1, 3).T)
+    return Fixes((lon, lat, accuracy), points_of(lon, lat))
+
+
+def _rounded(measures: Measures) -> Measures:
+    """With distances to 1 mm, such that outside is always more than 0."""
+    metres = np.rint(measures.metres * 1000) / 1000 + 0.0
+    metres = np.where(measures.inside, metres, np.maximum(metres, _LEAST_OUTSIDE_M))
+    return measures._replace(metres=metres)

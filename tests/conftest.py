@@ -30,6 +30,8 @@ ROOT = Path(__file__).parent.parent
 DEFAULT_SUPERUSER_URL = "postgresql://postgres@127.0.0.1:55432/postgres"
 SCHEMAS = {"geo": "solomo_geo", "member": "solomo_member"}
 ROLE_PASSWORD = "test"
+PATIENCE_S = 60
+"""For a service to start or stop; cut short on a busy machine, it would leave connections open."""
 
 Tokens = Callable[..., dict[str, str]]
 
@@ -220,7 +222,7 @@ async def _start(
     app: FastAPI = app_module.create_app(
         settings_class(**settings, access_log=False), transport=switchboard
     )
-    await stack.enter_async_context(LifespanManager(app))
+    await stack.enter_async_context(LifespanManager(app, PATIENCE_S, PATIENCE_S))
     switchboard.apps[name] = app
     stack.callback(switchboard.apps.pop, name, None)
     return app

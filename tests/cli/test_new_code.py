@@ -42,17 +42,17 @@ def running(solomo: Solomo) -> dict[str, int]:
     return {part: solomo.process(part) for part in PARTS}
 
 
-def title(solomo: Solomo) -> str:
+def summary(solomo: Solomo) -> str:
     url = f"{solomo.home.settings().geo_url}/openapi.json"
-    return str(httpx.get(url, trust_env=False).json()["info"]["title"])
+    return str(httpx.get(url, trust_env=False).json()["info"]["summary"])
 
 
 def release(solomo: Solomo, name: str) -> None:
     """What a pull does: other content in a file of a service."""
     path = solomo.project / "services" / "geo_api" / "app.py"
     text = path.read_text()
-    assert title(solomo) in text
-    path.write_text(text.replace(title(solomo), name))
+    assert summary(solomo) in text
+    path.write_text(text.replace(summary(solomo), name))
 
 
 def test_up_takes_new_code_and_leaves_the_database_running(solomo: Solomo) -> None:
@@ -67,7 +67,7 @@ def test_up_takes_new_code_and_leaves_the_database_running(solomo: Solomo) -> No
     assert "The code has changed since member_api and geo_api began" in done.stderr
     after = running(solomo)
     assert {part for part in PARTS if after[part] != before[part]} == SERVICES
-    assert title(solomo) == "The next release"
+    assert summary(solomo) == "The next release"
 
 
 def test_up_leaves_alone_what_runs_the_present_code(solomo: Solomo) -> None:

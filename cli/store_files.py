@@ -35,11 +35,15 @@ class StoreFile:
 
 
 def read_store_file(path: Path, where: Conditions, brand: str | None) -> StoreFile:
-    """CSV or GeoJSON, gzipped or not; ``brand`` is for the rows that have none.
+    """CSV, GeoJSON or KML, gzipped or not; ``brand`` is for the rows that have none.
 
     Raises CommandFailed for a file that cannot be read, or not be filtered.
     """
     content = _content(path)
+    if _is_xml(content):
+        if where or brand is not None:
+            raise CommandFailed("--where and --brand are for CSV and GeoJSON, not for KML.")
+        return StoreFile(content, "application/vnd.google-earth.kml+xml")
     is_json = content.lstrip()[:1] == b"{"
     media_type = "application/geo+json" if is_json else "text/csv"
     if not where and brand is None:
@@ -49,6 +53,11 @@ def read_store_file(path: Path, where: Conditions, brand: str | None) -> StoreFi
         return StoreFile(*chosen(content, where, brand))
     except (ValueError, csv.Error) as error:
         raise CommandFailed(f"{path} cannot be read: {error}.") from error
+
+
+def _is_xml(content: bytes) -> bool:
+    """UTF-8 or UTF-16, with or without its mark."""
+    return content[:64].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")[:1] == b"<"
 
 
 def _content(path: Path) -> bytes:

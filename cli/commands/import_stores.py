@@ -1,4 +1,4 @@
-"""``./solomo import stores FILE``: stores and their geofences from CSV or GeoJSON."""
+"""``./solomo import stores FILE``: stores and their geofences from CSV, GeoJSON or KML."""
 
 import argparse
 import gzip
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("what", choices=["stores"], help="what the file holds")
     add("file", type=Path, metavar="FILE",
-        help="CSV, or a GeoJSON FeatureCollection; gzipped or not")  # fmt: skip
+        help="CSV, a GeoJSON FeatureCollection or KML; gzipped or not")  # fmt: skip
     add("--datum", choices=[d.value for d in Datum], default="wgs84",
         help="of the file's coordinates (default: wgs84)")  # fmt: skip
     add("--radius-m", type=metres, metavar="M",

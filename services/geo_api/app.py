@@ -19,6 +19,8 @@ from services.geo_api.checkins.service.exact import DayKeys
 from services.geo_api.checkins.service.outcome import Tools
 from services.geo_api.invitations.service import Inviter
 from services.geo_api.metadata import FEED, IDEMPOTENCY, REVOKED_TOKENS
+from services.geo_api.monitoring import endpoints as monitoring
+from services.geo_api.monitoring.service import Monitor
 from services.geo_api.offers import endpoints as offers
 from services.geo_api.places import endpoints as places
 from services.geo_api.places.domain import VisitsEnd
@@ -66,7 +68,8 @@ def create_app(
     app.state.feed_tables = FEED
     app.state.idempotency = IDEMPOTENCY
     # The busiest first: a request is matched against the routers in their order.
-    for part in (checkins, redemptions, sessions, visits, offers, places, audience, redrawing):
+    parts = (checkins, redemptions, sessions, visits, offers, monitoring, places, audience)
+    for part in (*parts, redrawing):  # monitoring first: /v1/geofences/monitor is no geofence
         app.include_router(part.router)
     app.include_router(feed_router(FEED))
     instrument(app, "geo_api", app.state.settings)
@@ -101,6 +104,7 @@ async def _follow(app: FastAPI, stack: AsyncExitStack) -> None:
     await asyncio.to_thread(in_gcj_zone, 121.5, 31.2)  # opens the zone's outlines, half a second
     state, settings = app.state, app.state.settings
     state.fences = LiveFences(settings.geo_database_url)
+    state.monitor = Monitor(state.fences)
     state.offers = LiveOffers(settings.geo_database_url)
     for name, live in (("fences", state.fences), ("offers", state.offers)):
         await live.start()

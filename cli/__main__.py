@@ -32,6 +32,9 @@ COMMANDS = {
     "replay": Command("cli.commands.replay", "send the check-ins of a file"),
     "demo": Command("cli.commands.demo", "walk seeded visitors about a small city"),
     "dump": Command("cli.commands.dump", "print the state, for comparing two runs"),
+    "check-matching": Command(
+        "cli.commands.check_matching", "compare matching in memory with PostGIS, point by point"
+    ),
     "test": Command("cli.commands.test", "prove everything", passes_on=True),
     "reset": Command("cli.commands.reset", "stop and delete this installation's data"),
 }

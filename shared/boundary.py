@@ -119,8 +119,8 @@ class Facing:
             length = east**2 + north**2
             further = _clipped(along + ahead / length)
             moved = np.abs(further - along) * np.sqrt(length)
-            along = np.where(moving, further, along)
             moving &= moved > _STILL_M + 3e-4 * distance
+            along = np.where(moving, further, along)
             if not moving.any():
                 break
         return best

@@ -196,7 +196,7 @@ class Cells:
             return [*{n for grid in self.grids for found in grid.over(*box) for n in found}]
         if len(self.grids) == 1:
             return self.grids[0].at(lon, lat)
-        return [number for grid in self.grids for number in grid.at(lon, lat)]
+        return [*{number for grid in self.grids for number in grid.at(lon, lat)}]
 
     def pairs(self, lons: Floats, lats: Floats, reach_m: Floats) -> tuple[Ints, Ints]:
         """``around`` for many places: pairs of a place and a fence, each once and in order."""

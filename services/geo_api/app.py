@@ -17,6 +17,7 @@ from services.geo_api.checkins.committer import Committer
 from services.geo_api.checkins.maintenance import Maintenance
 from services.geo_api.checkins.service.exact import DayKeys
 from services.geo_api.checkins.service.outcome import Tools
+from services.geo_api.evidence import endpoints as evidence
 from services.geo_api.invitations.service import Inviter
 from services.geo_api.metadata import FEED, IDEMPOTENCY, REVOKED_TOKENS
 from services.geo_api.monitoring import endpoints as monitoring
@@ -68,8 +69,8 @@ def create_app(
     app.state.feed_tables = FEED
     app.state.idempotency = IDEMPOTENCY
     # The busiest first: a request is matched against the routers in their order.
-    parts = (checkins, redemptions, sessions, visits, offers, monitoring, places, audience)
-    for part in (*parts, redrawing):  # monitoring first: /v1/geofences/monitor is no geofence
+    parts = (checkins, redemptions, sessions, visits, offers, monitoring, evidence, places)
+    for part in (*parts, audience, redrawing):  # monitoring first: it is no geofence of that name
         app.include_router(part.router)
     app.include_router(feed_router(FEED))
     instrument(app, "geo_api", app.state.settings)

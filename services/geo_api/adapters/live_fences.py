@@ -21,6 +21,7 @@ import orjson
 import structlog
 from sqlalchemy import make_url
 
+from services.geo_api.evidence.codes import name_of
 from services.geo_api.places.hours import Hours, status
 from services.geo_api.places.hours_json import decode_hours, decode_schedule
 from services.geo_api.places.repository import CHANNEL
@@ -40,7 +41,9 @@ _NOTHING_HELD = -1
 _VERSION = "SELECT COALESCE((SELECT version FROM geo.fence_index_version WHERE id = 1), 0)"
 
 _CHANGED_STORES = """
-    SELECT store_id, name, brand, timezone, tags, hours::text AS hours, closed_at IS NOT NULL AS closed
+    SELECT store_id, name, brand, timezone, tags, hours::text AS hours, code_edition,
+        ST_X(location::geometry) AS lon, ST_Y(location::geometry) AS lat,
+        closed_at IS NOT NULL AS closed
     FROM geo.stores
     WHERE index_version > $1 AND (closed_at IS NULL OR $1 >= 0)
 """
@@ -62,7 +65,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
-    """What deciding needs to know of a store that is not closed for good."""
+    """What deciding needs to know of a store that is not closed for good.
+
+    ``position`` is (longitude, latitude) in WGS 84; ``code_edition`` is that of its printed codes.
+    """
 
     store_id: str
     name: str
@@ -70,6 +76,8 @@ class StoreInfo:
     timezone: str
     tags: frozenset[str]
     hours: Hours | None = None
+    position: tuple[float, float] = (0.0, 0.0)
+    code_edition: int = 1
 
     def is_open(self, at: datetime) -> bool:
         """Whether its opening hours let it be open at ``at``; unknown ones do."""
@@ -78,11 +86,15 @@ class StoreInfo:
 
 @dataclass(frozen=True, slots=True)
 class FenceSnapshot:
-    """Open stores and their active fences as of one version of the index."""
+    """Open stores and their active fences as of one version of the index.
+
+    ``by_name`` finds a store by what stands for it in its codes.
+    """
 
     index: FenceIndex
     stores: Mapping[str, StoreInfo]
     version: int
+    by_name: Mapping[bytes, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +250,7 @@ async def _fetch(
 
 def _combine(held: FenceSnapshot | None, changed: _Changed) -> FenceSnapshot:
     """The next snapshot. What did not change is the same object as before."""
-    stores = {} if held is None else dict(held.stores)
-    for row in changed.stores:
-        if row["closed"]:
-            stores.pop(row["store_id"], None)
-        else:
-            stores[row["store_id"]] = _store(row)
+    stores, by_name = _combine_stores(held, changed)
     fences = [_fence(row) for row in changed.geofences if not row["closed"]]
     if held is None:
         index = FenceIndex.build(fences, changed.version)
@@ -252,7 +259,26 @@ def _combine(held: FenceSnapshot | None, changed: _Changed) -> FenceSnapshot:
         index = held.index.changed(fences, gone, changed.version)
     else:
         index = held.index
-    return FenceSnapshot(index, MappingProxyType(stores), changed.version)
+    return FenceSnapshot(index, stores, changed.version, by_name)
+
+
+def _combine_stores(
+    held: FenceSnapshot | None, changed: _Changed
+) -> tuple[Mapping[str, StoreInfo], Mapping[bytes, str]]:
+    """The stores by id, and their ids by what stands for them in codes."""
+    if held is not None and not changed.stores:
+        return held.stores, held.by_name
+    stores = {} if held is None else dict(held.stores)
+    by_name = {} if held is None else dict(held.by_name)
+    for row in changed.stores:
+        store_id = row["store_id"]
+        if row["closed"]:
+            stores.pop(store_id, None)
+            by_name.pop(name_of(store_id), None)
+        else:
+            stores[store_id] = _store(row)
+            by_name[name_of(store_id)] = store_id
+    return MappingProxyType(stores), MappingProxyType(by_name)
 
 
 def _store(row: Mapping[str, Any]) -> StoreInfo:
@@ -264,6 +290,8 @@ def _store(row: Mapping[str, Any]) -> StoreInfo:
         row["timezone"],
         frozenset(row["tags"]),
         None if hours is None else decode_hours(orjson.loads(hours)),
+        (row["lon"], row["lat"]),
+        row["code_edition"],
     )
 
 

@@ -17,6 +17,7 @@ _DELETIONS = [
         "visit_aliases",
         "coupon_codes",
         "coupons",
+        "fix_sightings",
         "subjects",
     )
 ]

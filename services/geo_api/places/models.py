@@ -29,7 +29,8 @@ class Store(Base):
     rows above n.
 
     ``hours`` is of the form of the wire. ``next_closure_at`` is the beginning of the first
-    temporary closing at which visits have not been ended yet.
+    temporary closing at which visits have not been ended yet. ``code_edition`` is that of its
+    printed check-in codes in force.
     """
 
     __tablename__ = "stores"
@@ -63,6 +64,7 @@ class Store(Base):
     updated_at: Mapped[datetime] = mapped_column(Timestamp)
     closed_at: Mapped[datetime | None] = mapped_column(Timestamp)
     index_version: Mapped[int] = mapped_column(BigInteger)
+    code_edition: Mapped[int] = mapped_column(Integer, server_default="1")
 
 
 class Geofence(Base):

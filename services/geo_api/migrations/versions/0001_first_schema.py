@@ -345,7 +345,51 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("index_version", sa.BigInteger(), nullable=False),
+        sa.Column("code_edition", sa.Integer(), server_default="1", nullable=False),
         sa.PrimaryKeyConstraint("store_id", name=op.f("pk_stores")),
+        schema="geo",
+    )
+    op.create_table(
+        "beacons",
+        sa.Column("beacon_id", sa.Text(), nullable=False),
+        sa.Column("store_id", sa.Text(), nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("major", sa.Integer(), nullable=False),
+        sa.Column("minor", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("major BETWEEN 0 AND 65535", name=op.f("ck_beacons_major_has_16_bits")),
+        sa.CheckConstraint("minor BETWEEN 0 AND 65535", name=op.f("ck_beacons_minor_has_16_bits")),
+        sa.ForeignKeyConstraint(
+            ["store_id"], ["geo.stores.store_id"], name=op.f("fk_beacons_store_id_stores")
+        ),
+        sa.PrimaryKeyConstraint("beacon_id", name=op.f("pk_beacons")),
+        sa.UniqueConstraint("uuid", "major", "minor", name=op.f("uq_beacons_uuid_major_minor")),
+        schema="geo",
+    )
+    op.create_index(
+        op.f("ix_beacons_store_id"), "beacons", ["store_id"], unique=False, schema="geo"
+    )
+    op.create_table(
+        "fix_sightings",
+        sa.Column("pair_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("pair_hash", "subject_id", name=op.f("pk_fix_sightings")),
+        schema="geo",
+    )
+    op.create_index(
+        op.f("ix_fix_sightings_received_at"),
+        "fix_sightings",
+        ["received_at"],
+        unique=False,
+        schema="geo",
+    )
+    op.create_index(
+        op.f("ix_fix_sightings_subject_id"),
+        "fix_sightings",
+        ["subject_id"],
+        unique=False,
         schema="geo",
     )
     op.create_index(

@@ -24,6 +24,9 @@ from shared.lonlat import ANTIMERIDIAN_DEG, POLE_DEG, looks_swapped, range_fault
 MAX_VERTICES = 10_000
 MAX_RINGS = 250
 POLE_MARGIN_DEG = 0.01
+MAX_WIDTH_DEG = 180
+"""A wider polygon holds more than it leaves out, and mostly is a slip of the sign."""
+
 LEAST_AREA_DEG2 = 1e-12
 """About 0.01 m² at the equator: less is a line, not a place."""
 
@@ -72,6 +75,9 @@ def read_polygons(geometry: Mapping[str, Any], convert: Convert, at: str) -> Pol
 def _read_polygon(rings: Any, budget: _Budget, at: str) -> list[Ring]:
     read = [_read_ring(ring, budget, pointer) for pointer, ring in _members(rings, at)]
     unwrapped = [_unwrap(ring, f"{at}/{index}") for index, ring in enumerate(read)]
+    if _width(unwrapped[0]) > MAX_WIDTH_DEG:
+        detail = f"is over {MAX_WIDTH_DEG}° of longitude wide: draw it in several polygons"
+        raise _fault(f"{at}/0", detail)
     middle = _middle(unwrapped[0])
     return [_shifted_near(ring, middle) for ring in unwrapped]
 
@@ -138,6 +144,11 @@ def _unwrap(ring: Ring, at: str) -> Ring:
     if turns != 0:
         raise _fault(at, "the ring goes round a pole, which an outline may not hold")
     return unwrapped
+
+
+def _width(ring: Ring) -> float:
+    lons = [lon for lon, _ in ring]
+    return max(lons) - min(lons)
 
 
 def _middle(ring: Ring) -> float:

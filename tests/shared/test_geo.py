@@ -242,6 +242,13 @@ AROUND_A_POLE = [[-120.0, 80.0], [0.0, 80.0], [120.0, 80.0], [-120.0, 80.0]]
         (polygon([[1, 1], ["2", 1], [3, 3], [1, 1]]), "/geometry/coordinates/0/1/0", "number"),
         (polygon(box(1, 1, 2, math.inf)), "/geometry/coordinates/0/2/1", "finite"),
         (polygon(box(1, 1, 2, 90)), "/geometry/coordinates/0/2/1", "of a pole"),
+        (
+            polygon(
+                [[0, 1], [100, 1], [170, 1], [-170, 1], [-170, 2], [170, 2], [100, 2], [0, 2], [0, 1]]
+            ),
+            "/geometry/coordinates/0",
+            "over 180° of longitude wide",
+        ),
         (polygon(box(1, 1, 181, 2)), "/geometry/coordinates/0/1/0", "from -180 to 180"),
         (polygon(AROUND_A_POLE), "/geometry/coordinates/0", "round a pole"),
         (polygon(LINE), "/geometry/coordinates", "no area"),

@@ -5,7 +5,6 @@ and the versions are committed in their order.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -27,7 +26,6 @@ from services.geo_api.places.hours_json import (
     encode_hours,
     encode_schedule,
 )
-from services.geo_api.places.schedules import ends_by
 from shared.datum import Datum
 from shared.geo import Circle, LonLat, Shape, shape_from_wkb
 
@@ -158,14 +156,6 @@ async def geofences(connection: AsyncConnection, ids: Sequence[str]) -> dict[str
 async def open_geofences_of(connection: AsyncConnection, *store_ids: str) -> list[Geofence]:
     found = await rows(connection, _OPEN_GEOFENCES_OF, store_ids=list(store_ids))
     return [read_geofence(row) for row in found]
-
-
-async def geofences_in_use(
-    connection: AsyncConnection, store_id: str, at: datetime
-) -> list[Geofence]:
-    """The open geofences of a store whose schedules have not ended for good."""
-    found = await open_geofences_of(connection, store_id)
-    return [geofence for geofence in found if not ends_by(geofence.content.schedule, at)]
 
 
 async def write_stores(

@@ -25,8 +25,9 @@ from services.geo_api.places.files import (
     read_geojson,
     read_kml,
 )
+from services.geo_api.places.import_schemas import ImportReport, RefusedRow
 from services.geo_api.places.rows import DEFAULT_RADIUS_M, JudgedRows, RowDefaults, judge
-from services.geo_api.places.schemas import ImportReport, RefusedRow, Zone
+from services.geo_api.places.schemas import Zone
 from services.geo_api.places.service import imports
 from services.geo_api.places.service.writing import Writer
 from shared.datum import Datum

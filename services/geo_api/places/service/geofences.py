@@ -15,6 +15,7 @@ from services.geo_api.places.domain import (
     put_geofence,
     require_open,
 )
+from services.geo_api.places.service.lifecycle import is_in_use
 from services.geo_api.places.service.writing import Changes, Writer, keep, write_and_publish
 
 
@@ -59,5 +60,5 @@ async def close(
         return
     await write_and_publish(connection, writer, Changes(geofences=[closed]), held)
     store_id = geofence.content.store_id
-    if not await repository.geofences_in_use(connection, store_id, writer.at):
+    if not await is_in_use(connection, store_id, writer.at):
         await writer.close_visits(connection, store_id, writer.at, VisitsEnd.FENCE_REMOVED)

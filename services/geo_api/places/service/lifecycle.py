@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.geo_api.places import repository
 from services.geo_api.places.domain import Store, VisitsEnd
 from services.geo_api.places.hours import Reason, status
+from services.geo_api.places.schedules import ends_by
 from services.geo_api.places.service.writing import ClosesVisits
 
 _CLOSING_STORES = text(f"""
@@ -58,9 +59,15 @@ async def end_visits_by_time(
             await close_visits(connection, store.store_id, at, VisitsEnd.STORE_CLOSED)
     ending = await repository.rows(connection, _ENDING_GEOFENCES, at=at, most=most)
     for store_id in sorted({row["store_id"] for row in ending}):
-        if not await repository.geofences_in_use(connection, store_id, at):
+        if not await is_in_use(connection, store_id, at):
             await close_visits(connection, store_id, at, VisitsEnd.FENCE_EXPIRED)
     return max(len(closing), len(ending))
+
+
+async def is_in_use(connection: AsyncConnection, store_id: str, at: datetime) -> bool:
+    """Whether a store has an open geofence whose schedule has not ended for good."""
+    found = await repository.open_geofences_of(connection, store_id)
+    return any(not ends_by(geofence.content.schedule, at) for geofence in found)
 
 
 def _is_closed(store: Store, at: datetime) -> bool:

@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from services.geo_api.evidence.domain import Evidence
 from shared.contracts.events import Lifecycle
 
 TOO_LATE = timedelta(minutes=10)
 """A check-in that is older when it is received changes visits, and is granted nothing."""
 
 MIN_CONFIDENCE = 2
-"""Of 1 to 3. Below it the fix is too doubtful to give something away for."""
+"""Of 1 to 3. Below it a fix is too doubtful to give something away for, unless the offer says so."""
 
 
 class Trigger(StrEnum):
@@ -32,8 +33,11 @@ class Reason(StrEnum):
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
     WRONG_STORE = "wrong_store"
+    STORE_CLOSED = "store_closed"
     NO_VISIT = "no_visit"
+    EVIDENCE_NOT_ACCEPTED = "evidence_not_accepted"
     CONFIDENCE_TOO_LOW = "confidence_too_low"
+    TRUST_TOO_LOW = "trust_too_low"
     TRIGGER_NOT_MET = "trigger_not_met"
     ALREADY_GRANTED = "already_granted"
     MEMBER_LIMIT = "member_limit"
@@ -63,10 +67,30 @@ class StoreSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Requires:
+    """How sure an offer wants to be. ``evidence`` None: any kind that makes a visit."""
+
+    min_trust: int = 0
+    min_confidence: int = MIN_CONFIDENCE
+    evidence: frozenset[Evidence] | None = None
+
+    @classmethod
+    def from_terms(cls, requires: Mapping[str, Any]) -> "Requires":
+        """From the wire form, in which each may be left out."""
+        evidence = requires.get("evidence")
+        return cls(
+            min_trust=requires.get("min_trust", 0),
+            min_confidence=requires.get("min_confidence", MIN_CONFIDENCE),
+            evidence=None if evidence is None else frozenset(map(Evidence, evidence)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ActiveOffer:
     """The version of an activated offer that is in force; in date from starts_at to ends_at.
 
     ``per_person`` None means that only the visit and the total cap limit a person.
+    ``when_closed``: it is granted at a store that is not open, too.
     """
 
     offer_id: str
@@ -79,11 +103,16 @@ class ActiveOffer:
     per_person: int | None
     benefit: Mapping[str, Any]
     valid_for: timedelta
+    requires: Requires = Requires()
+    when_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
     """One store that a fix is inside of. ``entered``: this fix opened the visit.
+
+    ``geofence_id`` and ``geofence_version`` are None where the store was proven without a match.
+    ``is_open`` is as of the fix's own time.
 
     ``since`` and ``until`` are the ends of the visit as of this fix, which a late one may have
     joined from several; None where that is this moment alone.
@@ -93,16 +122,21 @@ class Presence:
     tags: frozenset[str]
     visit_id: UUID | None
     entered: bool
-    geofence_id: str
-    geofence_version: int
+    geofence_id: str | None
+    geofence_version: int | None
     confidence: int
+    evidence: Evidence = Evidence.GPS
+    is_open: bool = True
     since: datetime | None = None
     until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One accepted check-in, as offers see it. ``siblings`` are all subjects of the person."""
+    """One accepted check-in, as offers see it. ``siblings`` are all subjects of the person.
+
+    ``trust`` is its score from 0 to 100.
+    """
 
     subject_id: UUID
     siblings: tuple[UUID, ...]
@@ -113,6 +147,7 @@ class Situation:
     occurred_at: datetime
     received_at: datetime
     presences: tuple[Presence, ...]
+    trust: int = 100
 
     @property
     def person(self) -> UUID:
@@ -227,13 +262,20 @@ def refuse_at_sight(candidate: Candidate) -> Reason | None:
     ``ends_at`` by the time of receipt. Every kind of check-in needs a visit.
     """
     situation, presence, offer = candidate.situation, candidate.presence, candidate.offer
+    asked = offer.requires
     faults = (
         (situation.received_at - situation.occurred_at > TOO_LATE, Reason.TOO_LATE),
         (situation.marketing_refused, Reason.NO_MARKETING_CONSENT),
         (situation.received_at < offer.starts_at, Reason.NOT_YET_VALID),
         (situation.received_at >= offer.ends_at, Reason.EXPIRED),
+        (not presence.is_open and not offer.when_closed, Reason.STORE_CLOSED),
         (presence.visit_id is None, Reason.NO_VISIT),
-        (presence.confidence < MIN_CONFIDENCE, Reason.CONFIDENCE_TOO_LOW),
+        (
+            asked.evidence is not None and presence.evidence not in asked.evidence,
+            Reason.EVIDENCE_NOT_ACCEPTED,
+        ),
+        (presence.confidence < asked.min_confidence, Reason.CONFIDENCE_TOO_LOW),
+        (situation.trust < asked.min_trust, Reason.TRUST_TOO_LOW),
         (offer.trigger is Trigger.ENTER and not presence.entered, Reason.TRIGGER_NOT_MET),
     )
     return next((reason for at_fault, reason in faults if at_fault), None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.geo_api.offers.domain import ActiveOffer, StoreSet, Trigger
+from services.geo_api.offers.domain import ActiveOffer, Requires, StoreSet, Trigger
 from services.geo_api.offers.lifecycle import OfferState, state_at
 
 
@@ -13,7 +13,8 @@ from services.geo_api.offers.lifecycle import OfferState, state_at
 class OfferContent:
     """What an offer says; equal contents make no new version.
 
-    ``terms`` is the normal wire form of trigger, stores, caps, benefit and coupon.
+    ``terms`` is the normal wire form of trigger, stores, caps, benefit, coupon and requires,
+    and ``when_closed``.
     """
 
     title: str
@@ -58,4 +59,6 @@ class Offer:
             per_person=terms["caps"].get("per_person"),
             benefit=terms["benefit"],
             valid_for=timedelta(seconds=terms["coupon"]["valid_for_s"]),
+            requires=Requires.from_terms(terms.get("requires", {})),
+            when_closed=terms["when_closed"],
         )

@@ -14,11 +14,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from services.geo_api.evidence.domain import Evidence
 from services.geo_api.offers.coupons import CouponState, ShownCoupon
 from services.geo_api.offers.currency import Currency
 from services.geo_api.offers.domain import Trigger
 from services.geo_api.offers.lifecycle import OfferState
 from services.geo_api.offers.records import Offer, OfferContent
+from services.geo_api.trust.domain import MAX_SCORE
 from shared.ids import Slug
 from shared.wire import Integer, Moment, WireModel
 
@@ -38,6 +40,7 @@ OFFER_EXAMPLE: dict[str, Any] = {
     "caps": {"total": 100, "per_person": 1},
     "benefit": {"type": "amount", "value_minor": 500, "currency": "CNY"},
     "coupon": {"valid_for_s": 86400},
+    "requires": {"min_trust": 50, "evidence": ["gps", "store_qr", "staff_scan"]},
 }
 
 
@@ -128,7 +131,30 @@ class CouponIn(WireModel):
     valid_for_s: Annotated[Integer, Field(ge=60, le=TEN_YEARS_S)]
 
 
+def _accepted(kinds: list[Evidence]) -> list[Evidence]:
+    if Evidence.FUZZY in kinds:
+        raise PydanticCustomError("evidence", "a fuzzy position never makes a visit: leave it out")
+    return sorted(set(kinds))
+
+
+class RequiresIn(WireModel):
+    """How sure the offer wants to be; what is left out asks for nothing more than usual.
+
+    ``min_trust`` is 0 to 100, ``min_confidence`` 1 to 3 (2 if left out), ``evidence`` lists the
+    kinds that count.
+    """
+
+    min_trust: Annotated[Integer, Field(ge=0, le=MAX_SCORE)] | None = None
+    min_confidence: Annotated[Integer, Field(ge=1, le=3)] | None = None
+    evidence: (
+        Annotated[list[Evidence], Field(min_length=1, max_length=20), AfterValidator(_accepted)]
+        | None
+    ) = None
+
+
 class OfferIn(WireModel):
+    """``when_closed`` grants at stores that are closed by their opening hours, too."""
+
     model_config = ConfigDict(json_schema_extra={"examples": [OFFER_EXAMPLE]})
 
     title: Named
@@ -139,6 +165,8 @@ class OfferIn(WireModel):
     caps: CapsIn = CapsIn()
     benefit: BenefitIn
     coupon: CouponIn
+    requires: RequiresIn | None = None
+    when_closed: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -151,7 +179,7 @@ class OfferIn(WireModel):
         return OfferContent(self.title, self.starts_at, self.ends_at, terms)
 
 
-_TERMS = {"trigger", "stores", "caps", "benefit", "coupon"}
+_TERMS = {"trigger", "stores", "caps", "benefit", "coupon", "requires", "when_closed"}
 
 
 class CapsOut(BaseModel):
@@ -173,6 +201,8 @@ class OfferOut(BaseModel):
     caps: CapsOut
     benefit: dict[str, Any]
     coupon: dict[str, Any]
+    requires: dict[str, Any] | None
+    when_closed: bool
     granted: int
     created_at: datetime
     updated_at: datetime
@@ -193,6 +223,8 @@ class OfferOut(BaseModel):
             caps=CapsOut(total=caps.get("total"), per_person=caps.get("per_person")),
             benefit=terms["benefit"],
             coupon=terms["coupon"],
+            requires=terms.get("requires"),
+            when_closed=terms["when_closed"],
             granted=offer.granted,
             created_at=offer.created_at,
             updated_at=offer.updated_at,

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.geo_api.evidence.domain import Evidence
 from services.geo_api.offers.domain import (
     ActiveOffer,
     Candidate,
     OfferBook,
     Presence,
     Reason,
+    Requires,
     Situation,
     StoreSet,
     Trigger,
@@ -34,6 +36,13 @@ def candidate(
     return Candidate(0, situation(at, **changes), at, offer or active_offer())
 
 
+def requiring(**asked: Any) -> ActiveOffer:
+    return active_offer(requires=Requires(**asked))
+
+
+BY_CODE = requiring(evidence=frozenset({Evidence.STORE_QR, Evidence.STAFF_SCAN}))
+
+
 @pytest.mark.parametrize(
     ("seen", "reason"),
     [
@@ -49,6 +58,15 @@ def candidate(
         (candidate(kind="background"), None),
         (candidate(at=presence(confidence=1)), Reason.CONFIDENCE_TOO_LOW),
         (candidate(at=presence(confidence=2)), None),
+        (candidate(requiring(min_confidence=3), presence(confidence=2)), Reason.CONFIDENCE_TOO_LOW),
+        (candidate(requiring(min_confidence=1), presence(confidence=1)), None),
+        (candidate(requiring(min_trust=50), trust=49), Reason.TRUST_TOO_LOW),
+        (candidate(requiring(min_trust=50), trust=50), None),
+        (candidate(trust=0), None),
+        (candidate(BY_CODE), Reason.EVIDENCE_NOT_ACCEPTED),
+        (candidate(BY_CODE, presence(evidence=Evidence.STORE_QR)), None),
+        (candidate(at=presence(is_open=False)), Reason.STORE_CLOSED),
+        (candidate(active_offer(when_closed=True), presence(is_open=False)), None),
         (
             candidate(active_offer(trigger=Trigger.ENTER), presence(entered=False)),
             Reason.TRIGGER_NOT_MET,

@@ -72,6 +72,19 @@ async def test_a_change_to_another_version_than_the_present_one_is_refused(
     assert [r.status_code for r in (stale, fresh, again)] == [412, 200, 412]
 
 
+async def test_what_an_offer_requires_is_frozen_with_its_version(
+    geo: httpx.AsyncClient, marketer: dict[str, str]
+) -> None:
+    asked = {"min_trust": 60, "min_confidence": 3, "evidence": ["store_qr", "gps", "store_qr"]}
+    first = (await put(geo, marketer, requires=asked, when_closed=True)).json()
+    assert first["requires"] == {**asked, "evidence": ["gps", "store_qr"]}
+    assert first["when_closed"] is True
+    again = (await put(geo, marketer, requires=asked, when_closed=True)).json()
+    plain = (await put(geo, marketer)).json()
+    assert (again["version"], plain["version"]) == (1, 2)
+    assert (plain["requires"], plain["when_closed"]) == (None, False)
+
+
 async def test_a_cap_below_what_is_granted_is_refused_with_the_number(
     geo: httpx.AsyncClient, geo_app: FastAPI, marketer: dict[str, str]
 ) -> None:
@@ -110,6 +123,12 @@ async def test_a_cap_below_what_is_granted_is_refused_with_the_number(
         ({"caps": {"per_person": True}}, "/caps/per_person"),
         ({"caps": {"per_store": 1}}, "/caps/per_store"),
         ({"coupon": {"valid_for_s": 59}}, "/coupon/valid_for_s"),
+        ({"requires": {"min_trust": 101}}, "/requires/min_trust"),
+        ({"requires": {"min_confidence": 0}}, "/requires/min_confidence"),
+        ({"requires": {"evidence": []}}, "/requires/evidence"),
+        ({"requires": {"evidence": ["fuzzy"]}}, "/requires/evidence"),
+        ({"requires": {"evidence": ["rumour"]}}, "/requires/evidence/0"),
+        ({"when_closed": 1}, "/when_closed"),
     ],
 )
 async def test_a_malformed_offer_names_its_field_and_is_not_kept(

@@ -147,6 +147,8 @@ def _evidence(candidate: Candidate) -> dict[str, object]:
         "geofence_id": presence.geofence_id,
         "geofence_version": presence.geofence_version,
         "confidence": presence.confidence,
+        "evidence": presence.evidence.value,
+        "trust": situation.trust,
         "kind": situation.kind,
         "received_at": situation.received_at.isoformat(),
     }

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from services.geo_api.places.hours import Closure, Hours, next_closure
+from services.geo_api.places.hours import Hours
 from services.geo_api.places.schedules import Schedule
 from shared.datum import Datum
 from shared.errors import Conflict, FieldFault, NotFound, PreconditionFailed
@@ -102,15 +102,12 @@ class StoreContent:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """``next_closure_at`` begins the first temporary closing that has not ended visits yet."""
-
     store_id: str
     version: int
     content: StoreContent
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
-    next_closure_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,25 +208,12 @@ def put_store(
             closed_at=current.closed_at,
         )
     condition.check(current.version if current else None)
-    closure_at = next_closure(content.hours, at)
     if current is None:
-        return Store(store_id, 1, content, at, at, None, closure_at), Outcome.CREATED
+        return Store(store_id, 1, content, at, at, None), Outcome.CREATED
     if current.content == content:
         return current, Outcome.UNCHANGED
-    if _closures(current.content) == _closures(content):
-        closure_at = current.next_closure_at
-    changed = replace(
-        current,
-        version=current.version + 1,
-        content=content,
-        updated_at=at,
-        next_closure_at=closure_at,
-    )
-    return changed, Outcome.UPDATED
-
-
-def _closures(content: StoreContent) -> tuple[Closure, ...]:
-    return () if content.hours is None else content.hours.closures
+    version = current.version + 1
+    return replace(current, version=version, content=content, updated_at=at), Outcome.UPDATED
 
 
 def put_geofence(
@@ -282,9 +266,7 @@ def close_store(store: Store, at: datetime, condition: Condition = ANY) -> Store
     if store.closed_at is not None:
         return store
     condition.check(store.version)
-    return replace(
-        store, version=store.version + 1, updated_at=at, closed_at=at, next_closure_at=None
-    )
+    return replace(store, version=store.version + 1, updated_at=at, closed_at=at)
 
 
 def close_geofence(geofence: Geofence, at: datetime, condition: Condition = ANY) -> Geofence:

@@ -5,6 +5,7 @@ and the versions are committed in their order.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from services.geo_api.places.domain import (
     Store,
     StoreContent,
 )
+from services.geo_api.places.hours import next_closure
 from services.geo_api.places.hours_json import (
     decode_hours,
     decode_schedule,
@@ -36,7 +38,7 @@ _BETWEEN_TAGS = "\x1f"
 """Parts tags on their way into an array; no text on the wire may hold a control character."""
 
 STORE_COLUMNS = """store_id, version, name, brand, address, timezone, tags, hours::text AS hours,
-    next_closure_at, ST_X(location::geometry) AS lon, ST_Y(location::geometry) AS lat,
+    ST_X(location::geometry) AS lon, ST_Y(location::geometry) AS lat,
     received_latitude, received_longitude, datum, created_at, updated_at, closed_at"""
 
 GEOFENCE_COLUMNS = """g.geofence_id, g.store_id, g.version, v.datum, v.received::text AS received,
@@ -70,9 +72,9 @@ _OPEN_GEOFENCES_OF = text(f"""
 """)
 
 _WRITE_STORES = text("""
-    INSERT INTO geo.stores (store_id, version, name, brand, address, timezone, tags, hours,
-        next_closure_at, location, received_latitude, received_longitude, datum, created_at, updated_at, closed_at,
-        index_version)
+    INSERT INTO geo.stores AS s (store_id, version, name, brand, address, timezone, tags, hours,
+        next_closure_at, location, received_latitude, received_longitude, datum, created_at,
+        updated_at, closed_at, index_version)
     SELECT store_id, version, name, brand, address, timezone,
         string_to_array(tags, CAST(:between AS text)), hours::jsonb, next_closure_at,
         ST_SetSRID(ST_MakePoint(lon, lat), 4326)::geography,
@@ -82,22 +84,27 @@ _WRITE_STORES = text("""
         CAST(:store_id AS text[]), CAST(:version AS integer[]), CAST(:name AS text[]),
         CAST(:brand AS text[]), CAST(:address AS text[]), CAST(:timezone AS text[]),
         CAST(:tags AS text[]), CAST(:hours AS text[]), CAST(:next_closure_at AS timestamptz[]),
-        CAST(:lon AS float8[]), CAST(:lat AS float8[]),
-        CAST(:received_latitude AS float8[]), CAST(:received_longitude AS float8[]),
-        CAST(:datum AS text[]), CAST(:created_at AS timestamptz[]),
-        CAST(:updated_at AS timestamptz[]), CAST(:closed_at AS timestamptz[]))
-      AS s (store_id, version, name, brand, address, timezone, tags, hours, next_closure_at,
-        lon, lat,
-        received_latitude, received_longitude, datum, created_at, updated_at, closed_at)
+        CAST(:lon AS float8[]), CAST(:lat AS float8[]), CAST(:received_latitude AS float8[]),
+        CAST(:received_longitude AS float8[]), CAST(:datum AS text[]),
+        CAST(:created_at AS timestamptz[]), CAST(:updated_at AS timestamptz[]),
+        CAST(:closed_at AS timestamptz[]))
+      AS n (store_id, version, name, brand, address, timezone, tags, hours, next_closure_at,
+        lon, lat, received_latitude, received_longitude, datum, created_at, updated_at, closed_at)
     ON CONFLICT (store_id) DO UPDATE SET
         version = EXCLUDED.version, name = EXCLUDED.name, brand = EXCLUDED.brand,
         address = EXCLUDED.address, timezone = EXCLUDED.timezone, tags = EXCLUDED.tags,
-        hours = EXCLUDED.hours, next_closure_at = EXCLUDED.next_closure_at,
+        hours = EXCLUDED.hours,
+        next_closure_at = CASE
+            WHEN EXCLUDED.closed_at IS NULL
+                AND s.hours -> 'closures' IS NOT DISTINCT FROM EXCLUDED.hours -> 'closures'
+            THEN s.next_closure_at ELSE EXCLUDED.next_closure_at END,
         location = EXCLUDED.location, received_latitude = EXCLUDED.received_latitude,
         received_longitude = EXCLUDED.received_longitude, datum = EXCLUDED.datum,
         updated_at = EXCLUDED.updated_at, closed_at = EXCLUDED.closed_at,
         index_version = EXCLUDED.index_version
 """)
+
+"""A closing that has ended visits already does not do so again because the store is renamed."""
 
 _WRITE_GEOFENCES = text("""
     INSERT INTO geo.geofences
@@ -204,7 +211,6 @@ def read_store(row: RowMapping) -> Store:
         row["created_at"],
         row["updated_at"],
         row["closed_at"],
-        row["next_closure_at"],
     )
 
 
@@ -244,7 +250,7 @@ def _store_row(store: Store) -> dict[str, Any]:
         "timezone": content.timezone,
         "tags": _BETWEEN_TAGS.join(content.tags),
         "hours": None if content.hours is None else _json(encode_hours(content.hours)),
-        "next_closure_at": store.next_closure_at,
+        "next_closure_at": _next_closure_at(store),
         "lon": content.position.lon,
         "lat": content.position.lat,
         "received_latitude": content.received.latitude,
@@ -254,6 +260,10 @@ def _store_row(store: Store) -> dict[str, Any]:
         "updated_at": store.updated_at,
         "closed_at": store.closed_at,
     }
+
+
+def _next_closure_at(store: Store) -> datetime | None:
+    return None if store.closed_at else next_closure(store.content.hours, store.updated_at)
 
 
 def _geofence_row(geofence: Geofence) -> dict[str, Any]:

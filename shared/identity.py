@@ -10,12 +10,12 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
 from shared.errors import FieldFault, Malformed
-from shared.ids import SUBJECT_NAMESPACE
+from shared.ids import SUBJECT_NAMESPACE, named_uuid
 
 NORMALISER_VERSION = 1
 MAX_LENGTH = 200
@@ -84,7 +84,7 @@ def subject_id(key: bytes, identity: Identity) -> UUID:
     """
     parts = [identity.namespace.value, identity.issuer, identity.value]
     digest = hmac.digest(key, orjson.dumps(parts), hashlib.sha256)
-    return uuid5(SUBJECT_NAMESPACE, digest.hex())
+    return named_uuid(SUBJECT_NAMESPACE, digest.hex())
 
 
 def _clean(text: str) -> str:

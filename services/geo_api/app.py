@@ -34,7 +34,7 @@ from services.geo_api.sessions import endpoints as sessions
 from services.geo_api.settings import GeoSettings
 from shared.access import Revocations
 from shared.app import new_app
-from shared.auth import ServiceTokens, TokenVerifier
+from shared.auth import ServiceTokens, SwiftSigner, TokenVerifier
 from shared.clock import Clock, utc_now
 from shared.datum import in_gcj_zone
 from shared.db import Database
@@ -42,7 +42,7 @@ from shared.feed.delivery import Deliverer
 from shared.feed.endpoints import feed_router
 from shared.health import Check, answers
 from shared.http import instrument
-from shared.ids import uuid7
+from shared.ids import swift_uuid7
 from shared.keys import load_geo_keys
 from shared.memory import settle
 
@@ -69,6 +69,7 @@ def create_app(
     app.state.feed_tables = FEED
     app.state.idempotency = IDEMPOTENCY
     # The busiest first: a request is matched against the routers in their order.
+    app.include_router(checkins.busiest)
     parts = (checkins, redemptions, sessions, visits, offers, monitoring, evidence, places)
     for part in (*parts, audience, redrawing):  # monitoring first: it is no geofence of that name
         app.include_router(part.router)
@@ -129,10 +130,10 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
         fences=state.fences,
         offers=state.offers,
         keys=state.keys,
-        inviter=Inviter(state.keys.signing, settings.join_url, settings.campaign),
+        inviter=Inviter(SwiftSigner(state.keys.signing), settings.join_url, settings.campaign),
         day_keys=DayKeys(state.database, state.keys.storage),
         feed_tables=FEED,
-        new_id=uuid7,
+        new_id=swift_uuid7,
     )
     state.close_visits = _close_visits
     maintenance = Maintenance(state.database, FEED, tools.day_keys, state.clock, state.feed.wake)

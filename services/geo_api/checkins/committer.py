@@ -1,7 +1,8 @@
 """Group commit within a process: concurrent check-ins share one transaction.
 
-While one group is being written, the next one gathers; nobody waits for a timer. Each caller gets
-its own answer, after the commit.
+While one group is being written, the next one gathers. A check-in that comes alone is decided at
+once; after a crowd the next group waits a moment for those on their way, since a group costs as
+much as some ten of its check-ins. Each caller gets its own answer, after the commit.
 """
 
 import asyncio
@@ -26,6 +27,10 @@ MAX_GROUP = 500
 
 MAX_WAITING = 20_000
 """Check-ins that may wait in one process; past it callers are told to come back."""
+
+GATHER_STEP_S = 0.001
+GATHER_AT_MOST_S = 0.010
+"""A group after a crowd closes once nobody joined it for a step, at the latest after this."""
 
 _ATTEMPTS = 5
 
@@ -101,14 +106,27 @@ class Committer:
         return await future
 
     async def _work(self, lane: OwnConnection) -> None:
+        after_a_crowd = False
         while True:
             await self._arrived.wait()
+            if after_a_crowd:
+                await self._gather()
             group = self._take()
             if group:
+                after_a_crowd = len(group) > 1
                 await self._serve(lane, group)
             elif self._closing:
                 await lane.close()
                 return
+
+    async def _gather(self) -> None:
+        """Wait while others join."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + GATHER_AT_MOST_S
+        before = -1
+        while before < self._count < MAX_GROUP and loop.time() < latest and not self._closing:
+            before = self._count
+            await asyncio.sleep(GATHER_STEP_S)
 
     def _take(self) -> list[_Waiting]:
         """Whole submissions, up to ``MAX_GROUP`` check-ins."""

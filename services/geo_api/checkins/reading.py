@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
 from pydantic import ValidationError
 
 from services.geo_api.checkins.domain import MAX_AHEAD, MEMBER_BACK, CheckIn
@@ -37,7 +38,7 @@ class Reader:
         vouch = self._vouch(wire, subject)
         unreadable = vouch if isinstance(vouch, Malformed) else None
         return CheckIn(
-            check_in_id=wire.id,
+            check_in_id=pgproto.UUID(wire.id.bytes),
             subject_id=subject,
             identity=identity,
             kind=wire.kind,

@@ -1,17 +1,15 @@
 """Invitations to join: signed, bound to a subject, tied to store and campaign, stateless here.
 
-member_api takes each once (by ``jti``), so nothing needs to be stored to show one.
+member_api takes each once (by ``jti``), so nothing needs to be stored to show one. The claims are
+those of ``shared.contracts.events.Invitation``.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from joserfc.jwk import OKPKey
-
-from shared.auth import mint
-from shared.contracts.events import Invitation
-from shared.ids import uuid7
+from shared.auth import SwiftSigner
+from shared.ids import swift_uuid7
 
 VALID_FOR = timedelta(hours=24)
 
@@ -30,16 +28,24 @@ class ShownInvitation:
 class Inviter:
     """Gives out invitations under geo_api's key. ``join_url`` is where people join."""
 
-    signing: OKPKey
+    signer: SwiftSigner
     join_url: str
     campaign: str
 
     def invite(self, subject_id: UUID, store_id: str | None, now: datetime) -> ShownInvitation:
-        claims = Invitation(
-            sub=subject_id, jti=uuid7().hex, store_id=store_id, campaign=self.campaign
+        issued_at = int(now.timestamp())
+        expires_at = issued_at + int(VALID_FOR.total_seconds())
+        token = self.signer.sign(
+            {
+                "iss": "geo",
+                "aud": "sign-up",
+                "iat": issued_at,
+                "exp": expires_at,
+                "jti": swift_uuid7().hex,
+                "sub": str(subject_id),
+                "store_id": store_id,
+                "campaign": self.campaign,
+            }
         )
-        ttl_s = int(VALID_FOR.total_seconds())
-        token = mint(self.signing, claims.model_dump(mode="json"), ttl_s)
-        expires_at = datetime.fromtimestamp(int(now.timestamp()) + ttl_s, UTC)
         url = f"{self.join_url}#invitation={token}"
-        return ShownInvitation(token, url, self.campaign, expires_at)
+        return ShownInvitation(token, url, self.campaign, datetime.fromtimestamp(expires_at, UTC))

@@ -108,16 +108,15 @@ _WRITE_STORES = text("""
 
 _WRITE_GEOFENCES = text("""
     INSERT INTO geo.geofences
-        (geofence_id, store_id, version, ends_at, created_at, updated_at, closed_at,
-        index_version)
+        (geofence_id, store_id, version, ends_at, created_at, updated_at, closed_at, index_version)
     SELECT *, CAST(:index_version AS bigint) FROM unnest(
         CAST(:geofence_id AS text[]), CAST(:store_id AS text[]), CAST(:version AS integer[]),
         CAST(:ends_at AS timestamptz[]), CAST(:created_at AS timestamptz[]),
-        CAST(:updated_at AS timestamptz[]),
-        CAST(:closed_at AS timestamptz[]))
+        CAST(:updated_at AS timestamptz[]), CAST(:closed_at AS timestamptz[]))
     ON CONFLICT (geofence_id) DO UPDATE SET
         version = EXCLUDED.version, ends_at = EXCLUDED.ends_at,
-        updated_at = EXCLUDED.updated_at, closed_at = EXCLUDED.closed_at, index_version = EXCLUDED.index_version
+        updated_at = EXCLUDED.updated_at, closed_at = EXCLUDED.closed_at,
+        index_version = EXCLUDED.index_version
 """)
 
 _WRITE_GEOFENCE_VERSIONS = text("""
@@ -170,8 +169,8 @@ async def write_stores(
 ) -> None:
     """Insert or replace by one statement."""
     columns = _columns([_store_row(store) for store in changed])
-    constants = {"between": _BETWEEN_TAGS, "index_version": index_version}
-    await connection.execute(_WRITE_STORES, columns | constants)
+    columns |= {"between": _BETWEEN_TAGS, "index_version": index_version}
+    await connection.execute(_WRITE_STORES, columns)
 
 
 async def write_geofences(

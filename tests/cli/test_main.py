@@ -22,7 +22,8 @@ def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
     )
-    assert all(f"\n    {name} " in done.stdout for name in COMMANDS)
+    told = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("    ")}
+    assert told >= set(COMMANDS)
     assert HEAVY.isdisjoint(done.stderr.split())
 
 

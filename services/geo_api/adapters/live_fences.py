@@ -7,6 +7,7 @@ one after another, the rows above the version held are exactly what is missing.
 
 import asyncio
 import contextlib
+import gc
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -222,6 +223,8 @@ class LiveFences:
         asked_at = self.monotonic()
         changed = await _read(connection, _NOTHING_HELD if held is None else held.version)
         self._current = await asyncio.to_thread(_combine, held, changed)
+        if held is None:
+            gc.freeze()  # what stays is looked through no more, which would halt everything
         self._confirmed_at = asked_at
         self._loaded.set()
         return True

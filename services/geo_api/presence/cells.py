@@ -28,6 +28,7 @@ _FINEST_M = 60.0
 _COARSER = 4.0
 _GRIDS = 10
 _CELLS_ACROSS = 3.0
+_BOXES_AT_ONCE = 50_000
 _METRES_PER_DEG = 111_320.0
 _COLUMN_BITS = 20
 _TURN_DEG = 2 * ANTIMERIDIAN_DEG
@@ -111,11 +112,11 @@ class _Grid:
     @classmethod
     def build(cls, side_m: float, boxes: Floats, numbers: Ints) -> "_Grid":
         raster = _Raster.of(side_m)
-        runs = raster.runs(boxes)
-        run, step = expanded(runs.last - runs.first + 1)
-        key = (runs.row[run] << _COLUMN_BITS) + runs.first[run] + step
         many = int(numbers.max()) + 1
-        pairs = distinct(key * many + numbers[runs.owner[run]])
+        portions = [slice(at, at + _BOXES_AT_ONCE) for at in range(0, len(boxes), _BOXES_AT_ONCE)]
+        found = [_standing(raster, boxes[part], numbers[part], many) for part in portions]
+        pairs = distinct(np.concatenate(found))
+        del found
         key, number = np.divmod(pairs, many)
         first = np.flatnonzero(np.diff(key, prepend=-1))
         keys = key[first]
@@ -170,6 +171,14 @@ class _Grid:
         return runs.owner[run], numbers.astype(np.intp)
 
 
+def _standing(raster: _Raster, boxes: Floats, numbers: Ints, many: int) -> Ints:
+    """Each cell that a box touches with the box's fence, as cell times ``many`` plus fence."""
+    runs = raster.runs(boxes)
+    run, step = expanded(runs.last - runs.first + 1)
+    key = (runs.row[run] << _COLUMN_BITS) + runs.first[run] + step
+    return key * many + numbers[runs.owner[run]]
+
+
 @dataclass(frozen=True, slots=True)
 class Cells:
     """The fences of all sizes by where they are; fences are numbers from 0."""
@@ -222,7 +231,9 @@ def _columns(first: int, last: int, columns: int) -> tuple[tuple[int, int], ...]
 def distinct(numbers: Ints) -> Ints:
     """In order, each once; by sorting, which here is much quicker than ``numpy.unique``."""
     numbers = np.sort(numbers)
-    return numbers[np.diff(numbers, prepend=-1) > 0]
+    first = np.ones(len(numbers), dtype=np.bool_)
+    np.not_equal(numbers[1:], numbers[:-1], out=first[1:])
+    return numbers if first.all() else numbers[first]
 
 
 def expanded(counts: Ints) -> tuple[Ints, Ints]:

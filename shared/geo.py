@@ -5,7 +5,7 @@ latitude, as RFC 7946 has them. Outlines are kept in the canonical form of ``sha
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import shapely
 from shapely import MultiPolygon, Point, Polygon
 
 from shared.boundary import Boundary, inradius_m
-from shared.datum import Datum, to_wgs84
+from shared.datum import Datum, to_wgs84, to_wgs84_as_at
 from shared.errors import FieldFault, Malformed
 from shared.lonlat import (
     POLE_DEG,
@@ -134,7 +134,7 @@ def parse_geometry(geojson: Mapping[str, Any], *, datum: Datum, at: str = "/geom
     if kind == "Circle":
         return _parse_circle(geojson, datum, at)
     if kind in ("Polygon", "MultiPolygon"):
-        return Area(read_polygons(geojson, lambda lon, lat: _convert(lon, lat, datum), at))
+        return Area(read_polygons(geojson, _Conversion(datum), at))
     raise Malformed(FieldFault(f"{at}/type", "must be Circle, Polygon or MultiPolygon"))
 
 
@@ -196,9 +196,18 @@ def _refuse_pole(center: LonLat, radius_m: float, at: str) -> None:
         raise Malformed(FieldFault(f"{at}/coordinates/1", detail))
 
 
-def _convert(lon: float, lat: float, datum: Datum) -> tuple[float, float]:
-    position = to_wgs84(lon, lat, datum)
-    return position.lon, position.lat
+class _Conversion:
+    """Brings the vertices of one geometry to WGS 84, all as its first one asks for."""
+
+    def __init__(self, datum: Datum) -> None:
+        self._datum = datum
+        self._convert: Callable[[float, float], LonLat] | None = None
+
+    def __call__(self, lon: float, lat: float) -> tuple[float, float]:
+        if self._convert is None:
+            self._convert = to_wgs84_as_at(lon, lat, self._datum)
+        position = self._convert(lon, lat)
+        return position.lon, position.lat
 
 
 def _located(shape: Shape) -> Point | Polygon | MultiPolygon:

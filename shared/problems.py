@@ -3,6 +3,7 @@
 ``type`` is ``/problems/<slug>``, a page for people that each service serves itself.
 """
 
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -171,7 +172,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(DBAPIError, _on_database_error)
     app.add_exception_handler(PoolTimeout, _on_no_connection)
-    app.add_exception_handler(ConnectionError, _on_no_connection)
+    for away in (ConnectionError, TimeoutError, socket.gaierror):
+        app.add_exception_handler(away, _on_no_connection)
     app.add_exception_handler(Exception, _on_unexpected)
 
 

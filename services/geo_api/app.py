@@ -103,7 +103,7 @@ async def _connect(app: FastAPI, stack: AsyncExitStack) -> None:
 
 async def _follow(app: FastAPI, stack: AsyncExitStack) -> None:
     """Keep fences and offers in memory as the database has them."""
-    await asyncio.to_thread(in_gcj_zone, 121.5, 31.2)  # opens the zone's outlines, half a second
+    await asyncio.to_thread(in_gcj_zone, 121.5, 31.2)  # opens the zone's outlines, a second or two
     state, settings = app.state, app.state.settings
     state.fences = LiveFences(settings.geo_database_url)
     state.monitor = Monitor(state.fences)

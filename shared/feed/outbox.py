@@ -14,6 +14,12 @@ from shared.contracts.events import Event, EventType
 from shared.direct import Statement, run_together
 from shared.feed.tables import FeedTables, Lane, bucket_of
 
+_OUTLIVING = (
+    EventType.SUBJECT_ERASED.value,
+    EventType.COUPON_REDEEMED.value,
+    EventType.REDEMPTION_REVERSED.value,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedEvent:
@@ -87,12 +93,15 @@ def _insert_into(outbox: Table) -> TextClause:
 
 
 async def forget_subject(connection: AsyncConnection, tables: FeedTables, subject_id: UUID) -> None:
-    """Drop what waits, is parked or was heard of a subject; the news of its erasure stays."""
+    """Drop what waits, is parked or was heard of a subject, but for what outlives it.
+
+    That is the news of its erasure, and what the books keep of redemptions without the subject.
+    """
     outbox, inbox = tables.outbox, tables.inbox
     await connection.execute(
         delete(outbox)
         .where(outbox.c.bucket == bucket_of(subject_id, subject_id))
         .where(outbox.c.subject_id == subject_id)
-        .where(outbox.c.type != EventType.SUBJECT_ERASED.value)
+        .where(outbox.c.type.not_in(_OUTLIVING))
     )
     await connection.execute(delete(inbox).where(inbox.c.subject_id == subject_id))

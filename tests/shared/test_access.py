@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,8 +20,9 @@ from shared.access import (
     revoked_tokens_table,
     route_roles,
 )
-from shared.auth import Principal, Role, TokenVerifier
+from shared.auth import Principal, Role, SwiftSigner, TokenVerifier, read_signed
 from shared.db import Database, schema_metadata
+from shared.errors import Unauthenticated
 from shared.keys import load_geo_keys, load_signing_key
 from tests.conftest import DatabaseUrls, Tokens
 from tests.shared.platform import build_app, calling
@@ -282,3 +284,14 @@ async def test_what_has_long_expired_is_dropped(database: Database) -> None:
     async with database.transaction() as session:
         assert list(await session.scalars(select(TABLE.c.token_id))) == ["just"]
     assert "old" not in revocations
+
+
+def test_a_swift_signature_is_read_as_any_other(installation_keys: Path) -> None:
+    keys = load_geo_keys(installation_keys / "geo")
+    claims = {"iss": "geo", "exp": int(time.time()) + 60, "sub": "ü", "store_id": None}
+    token = SwiftSigner(keys.signing).sign(claims)
+
+    assert read_signed(token, keys.public) == claims
+    head, body, signature = token.split(".")
+    with pytest.raises(Unauthenticated):
+        read_signed(f"{head}.{body[:-2]}AA.{signature}", keys.public)

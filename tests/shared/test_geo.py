@@ -2,6 +2,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import shapely
 from hypothesis import given
@@ -298,3 +299,13 @@ def test_too_many_rings_are_refused_and_the_most_are_taken() -> None:
 def test_shapes_of_both_kinds_are_shapes() -> None:
     shapes: list[Shape] = [Circle(LonLat(1, 1), 5), Area(shapely.box(1, 1, 2, 2))]
     assert [to_geojson(shape)["type"] for shape in shapes] == ["Circle", "Polygon"]
+
+
+def test_an_outline_across_the_edge_of_the_shifted_zone_is_moved_as_a_whole() -> None:
+    """Hong Kong's side of the border is not shifted; its neighbour Shenzhen is."""
+    ring = [(114.10, 22.50), (114.10, 22.60), (114.20, 22.60), (114.20, 22.50), (114.10, 22.50)]
+    shape = parse_geometry(polygon([list(vertex) for vertex in ring]), datum=Datum.GCJ02)
+    assert isinstance(shape, Area)
+    moved = np.array(shape.geometry.bounds) - np.array(shapely.Polygon(ring).bounds)
+    assert np.all(np.abs(moved) > 0.002)
+    assert np.abs(moved[:2] - moved[2:]).max() < 0.0005

@@ -1,6 +1,7 @@
 """Many check-ins in one request: an answer each, in order, and no bad line harms another."""
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import orjson
@@ -126,3 +127,17 @@ async def test_what_the_database_refuses_is_found_and_the_others_are_kept(
     lines = await send(geo, server, ndjson([*(body() for _ in range(9)), poison, body()]))
     assert [line["http_status"] for line in lines] == [201] * 9 + [422, 201]
     assert len((await rows(database_urls))["check_ins"]) == 10
+
+
+async def test_a_member_sends_a_thousand_at_once_and_not_many_times_over(
+    geo: httpx.AsyncClient, tokens: Tokens
+) -> None:
+    headers = tokens("member", subject_id=uuid4())
+    line = {key: value for key, value in body().items() if key not in ("subject", "consent")}
+    too_many = await geo.post(PATH, json=[line] * 1_001, headers=headers)
+    assert (too_many.status_code, too_many.json()["type"]) == (413, "/problems/too-large")
+    statuses = [
+        (await geo.post(PATH, json=[line] * 1_000, headers=headers)).status_code for _ in range(12)
+    ]
+    assert statuses[0] == 200
+    assert statuses[-1] == 429

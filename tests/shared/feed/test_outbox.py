@@ -61,10 +61,19 @@ async def test_a_session_enqueues_in_its_own_transaction_and_in_order(database: 
     assert orjson.loads(rows[0].payload) == orjson.loads(events[0].payload)
 
 
-async def test_a_forgotten_subject_leaves_only_the_news_of_its_erasure(database: Database) -> None:
+async def test_a_forgotten_subject_leaves_only_the_news_of_its_erasure_and_what_the_books_need(
+    database: Database,
+) -> None:
     subject_id, other = uuid4(), an_event()
-    erased = PreparedEvent(uuid4(), subject_id, EventType.SUBJECT_ERASED.value, b"{}")
-    await tell(database, [an_event(subject_id), an_event(subject_id), erased, other])
+    outliving = [
+        PreparedEvent(uuid4(), subject_id, kind.value, b"{}")
+        for kind in (
+            EventType.SUBJECT_ERASED,
+            EventType.COUPON_REDEEMED,
+            EventType.REDEMPTION_REVERSED,
+        )
+    ]
+    await tell(database, [an_event(subject_id), an_event(subject_id), *outliving, other])
     async with database.begin() as connection:
         await connection.execute(OUTBOX.update().values(parked_at=NOON))
         await claim_new(
@@ -76,6 +85,6 @@ async def test_a_forgotten_subject_leaves_only_the_news_of_its_erasure(database:
         )
         await forget_subject(connection, mixed, subject_id)
         heard = (await connection.execute(select(MEMBER_FEED.inbox.c.subject_id))).scalars().all()
-    assert set(await parked(database)) == {erased.event_id, other.event_id}
+    assert set(await parked(database)) == {event.event_id for event in (*outliving, other)}
     assert len(heard) == 1
     assert subject_id not in heard

@@ -31,7 +31,10 @@ class Fences(Protocol):
 
 @dataclass(slots=True)
 class Monitor:
-    """Answers for ``fences``; the circles are worked out once for each version of the index."""
+    """Answers for ``fences``; the circles are worked out once for each version of the index.
+
+    While that is done, those of the version before answer: nobody waits but the very first.
+    """
 
     fences: Fences
     _of: Index | None = None
@@ -44,6 +47,8 @@ class Monitor:
         return await asyncio.to_thread(regions.nearest, here, most, at.timestamp())
 
     async def _present(self) -> Regions:
+        if self._regions is not None and self._building.locked():
+            return self._regions
         async with self._building:
             index = self.fences.current.index
             if self._regions is None or self._of is not index:

@@ -1,5 +1,6 @@
 """Visits that end because a place does: for a time, by schedule, or for good."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -105,6 +106,19 @@ async def test_a_schedule_that_ends_for_good_ends_the_visits_once(
     assert await sweep(places_app, NOW + HOUR) == 1
     assert await ended(sql) == ["fence_expired"]
     assert await sweep(places_app, NOW + 2 * HOUR) == 0
+
+
+async def test_of_many_sweeps_at_once_one_ends_the_visits(
+    client: httpx.AsyncClient, places_app: FastAPI, sql: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await make_store(client, hours=closure(NOW + HOUR))
+    await visit(sql)
+
+    handled = await asyncio.gather(*(sweep(places_app, NOW + HOUR) for _ in range(6)))
+
+    assert sorted(handled) == [0, 0, 0, 0, 0, 1]
+    assert await ended(sql) == ["store_closed"]
+    assert await sql.fetchval("SELECT revision FROM geo.visits") == 2
 
 
 async def test_visits_go_on_while_another_geofence_of_the_store_does(

@@ -243,5 +243,7 @@ def expanded(counts: Ints) -> tuple[Ints, Ints]:
 
 
 def _joined(found: Iterable[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
-    places, numbers = zip(*found, strict=True)
+    nothing = np.empty(0, dtype=np.intp)
+    pieces = [(nothing, nothing), *found]  # an index to which the first fences are just added
+    places, numbers = zip(*pieces, strict=True)
     return np.concatenate(places), np.concatenate(numbers)

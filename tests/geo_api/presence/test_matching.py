@@ -197,6 +197,13 @@ def test_many_fixes_at_once_get_the_answers_they_get_alone() -> None:
     assert together == [index.match([fix])[0] for fix in fixes]
 
 
+def test_many_fixes_are_answered_when_the_first_fence_has_just_been_added() -> None:
+    fence = Fence("f", "s", 1, Circle(LonLat(121.47, 31.23), 100))
+    index = FenceIndex.build([], 1).changed([fence], [], 2)
+    found = index.match([Fix(121.47, 31.23, 10)] * 50)
+    assert [match.fence for (match,) in found] == [fence] * 50
+
+
 def test_an_index_without_fences_and_a_question_without_fixes_are_answered() -> None:
     assert FenceIndex.build([], 4).match([Fix(1, 1, 1)]) == [()]
     assert FenceIndex.build([], 4).version == 4

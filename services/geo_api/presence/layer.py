@@ -11,7 +11,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from services.geo_api.presence import alone, together
+from services.geo_api.presence import alone, together, ways
 from services.geo_api.presence.alone import Measure
 from services.geo_api.presence.earth import points_of
 from services.geo_api.presence.fences import (
@@ -89,6 +89,9 @@ class Layer:
         return self._answer(
             alone.near(self._table, fix, self._of_store.get(store_id, ())), math.inf
         )
+
+    def crossed(self, start: Fix, end: Fix) -> list[Fence]:
+        return [self.fences[number] for number in ways.crossed(self._table, start, end)]
 
     def _answer(
         self, measured: Iterable[tuple[int, Measure]], reach: float

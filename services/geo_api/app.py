@@ -13,6 +13,7 @@ from services.geo_api.adapters.live_fences import LiveFences
 from services.geo_api.adapters.live_offers import LiveOffers
 from services.geo_api.audience import endpoints as audience
 from services.geo_api.checkins import endpoints as checkins
+from services.geo_api.checkins import explanations
 from services.geo_api.checkins.committer import Committer
 from services.geo_api.checkins.maintenance import Maintenance
 from services.geo_api.checkins.service.exact import DayKeys
@@ -70,6 +71,7 @@ def create_app(
     app.state.idempotency = IDEMPOTENCY
     # The busiest first: a request is matched against the routers in their order.
     app.include_router(checkins.busiest)
+    app.include_router(explanations.router)
     parts = (checkins, redemptions, sessions, visits, offers, monitoring, evidence, places)
     for part in (*parts, audience, redrawing):  # monitoring first: it is no geofence of that name
         app.include_router(part.router)
@@ -126,12 +128,13 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
     )
     await state.feed.start()
     stack.push_async_callback(state.feed.stop)
+    state.day_keys = DayKeys(state.database, state.keys.storage)
     tools = Tools(
         fences=state.fences,
         offers=state.offers,
         keys=state.keys,
         inviter=Inviter(SwiftSigner(state.keys.signing), settings.join_url, settings.campaign),
-        day_keys=DayKeys(state.database, state.keys.storage),
+        day_keys=state.day_keys,
         feed_tables=FEED,
         new_id=swift_uuid7,
     )

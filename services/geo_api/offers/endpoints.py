@@ -1,7 +1,6 @@
 """HTTP of offers and coupons."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -18,11 +17,11 @@ from services.geo_api.offers.schemas import CouponOut, OfferIn, OfferOut
 from services.geo_api.offers.service import coupons, keeping
 from services.geo_api.places.domain import VersionChanged
 from services.geo_api.places.preconditions import IfVersion, etag
+from services.geo_api.subjects.naming import Whose
 from shared.access import allow
 from shared.auth import Principal, Role
 from shared.db import Session
-from shared.errors import FieldFault, Forbidden, Malformed
-from shared.identity import Namespace, normalise, subject_id
+from shared.errors import Forbidden, Malformed
 from shared.ids import Slug
 from shared.pagination import (
     DEFAULT_LIMIT,
@@ -133,16 +132,13 @@ async def list_coupons(
     *,
     request: Request,
     session: Session,
-    caller: Annotated[Principal, allow(Role.MEMBER, Role.SERVER)],
-    namespace: Annotated[Namespace | None, Query(description="servers: whose coupons")] = None,
-    issuer: Annotated[str, Query(max_length=200)] = "",
-    value: Annotated[str | None, Query(max_length=200)] = None,
+    _caller: Annotated[Principal, allow(Role.MEMBER, Role.SERVER)],
+    holder: Whose,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[CouponOut]:
     """The coupons of a person, latest first: a member's own, or those of whom a server names."""
     state = request.app.state
-    holder = _holder(caller, state.keys.identity, namespace, issuer, value)
     after = moment_and_uuid(cursor)
     found = await coupons.held_by(await session.connection(), holder, after, limit + 1)
     now = state.clock()
@@ -158,19 +154,3 @@ async def _move(request: Request, offer_id: str, session: Session, verb: Verb) -
     now = request.app.state.clock()
     offer = await keeping.move(await session.connection(), offer_id, verb, now)
     return OfferOut.of(offer, now)
-
-
-def _holder(
-    caller: Principal, key: bytes, namespace: Namespace | None, issuer: str, value: str | None
-) -> UUID:
-    """A member's token says who it is; a server names an identity."""
-    if caller.subject_id is not None:
-        if namespace is not None or value is not None:
-            raise Forbidden("A member's token shows its own coupons only: name nobody.")
-        return caller.subject_id
-    if namespace is None or value is None:
-        raise Malformed(
-            FieldFault("?namespace", "is needed with a server token"),
-            FieldFault("?value", "is needed with a server token"),
-        )
-    return subject_id(key, normalise(namespace, issuer, value, at="?"))

@@ -146,6 +146,19 @@ async def test_past_the_horizon_a_repeat_gets_the_reduced_answer(
     assert await run(maintenance, "retention") == 0
 
 
+async def test_past_the_horizon_nothing_is_explained_any_more(
+    geo: httpx.AsyncClient, server: dict[str, str], clock: Moved, maintenance: Maintenance
+) -> None:
+    sent = sent_at(START, subject=person("a"))
+    await geo.post(PATH, json=sent, headers=server)
+    why = f"{PATH}/{sent['id']}/explanation"
+    assert (await geo.get(why, params=person("a"), headers=server)).status_code == 200
+    clock.now = START + timedelta(days=7, microseconds=1)
+    await run(maintenance, "retention")
+    gone = await geo.get(why, params=person("a"), headers=server)
+    assert (gone.status_code, gone.json()["type"]) == (410, "/problems/explanation-gone")
+
+
 async def test_past_the_horizon_only_verdict_band_and_cell_are_left(
     geo: httpx.AsyncClient,
     server: dict[str, str],
@@ -220,13 +233,13 @@ async def test_a_group_over_midnight_keeps_each_pair_under_its_own_day(
     committer = geo_app.state.committer
     serve, waiting = type(committer)._serve, asyncio.Event()
 
-    async def hold(self: Any, group: Any) -> None:
+    async def hold(self: Any, lane: Any, group: Any) -> None:
         await waiting.wait()
-        await serve(self, group)
+        await serve(self, lane, group)
 
     monkeypatch.setattr(type(committer), "_serve", hold)
     sending = []
-    # The first two occupy both lanes; the others gather into one group meanwhile.
+    # The first occupies the lane; the others gather into one group meanwhile.
     for seconds in (-9, -8, -1, 1):
         clock.now = midnight + timedelta(seconds=seconds)
         sent = sent_at(clock.now)

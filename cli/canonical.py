@@ -105,7 +105,8 @@ FROM member.consents LEFT JOIN dump_ranks USING (subject_id)
 CHECK_INS = """
 SELECT ARRAY[rank] AS whos, occurred_at AS at,
     jsonb_build_object('id', check_in_id, 'kind', kind, 'occurred_at', occurred_at,
-        'inside', ARRAY(SELECT s FROM unnest(inside) AS s ORDER BY s COLLATE "C"),
+        'arrives', ARRAY(SELECT s FROM unnest(arrives) AS s ORDER BY s COLLATE "C"),
+        'tentative', ARRAY(SELECT s FROM unnest(tentative) AS s ORDER BY s COLLATE "C"),
         'uncertain', ARRAY(SELECT s FROM unnest(uncertain) AS s ORDER BY s COLLATE "C"),
         'consent', jsonb_build_array(consent_purpose, consent_version, consent_given_at)
     ) AS facts,
@@ -115,7 +116,7 @@ FROM geo.check_ins LEFT JOIN dump_ranks USING (subject_id)
 
 VISITS = """
 SELECT ARRAY[rank] AS whos, entered_at AS at,
-    jsonb_build_object('store_id', store_id, 'entered_at', entered_at) || CASE
+    jsonb_build_object('store_id', store_id, 'entered_at', entered_at, 'dwelled', dwelled) || CASE
         WHEN state = 'open' OR provisional
         THEN jsonb_build_object('state', 'open', 'last_inside_at', last_inside_at)
         ELSE jsonb_build_object('state', state, 'left_at', left_at, 'closed_by', closed_by)

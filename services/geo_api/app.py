@@ -28,6 +28,7 @@ from services.geo_api.places import endpoints as places
 from services.geo_api.places.domain import VisitsEnd
 from services.geo_api.presence import endpoints as visits
 from services.geo_api.presence.domain import ClosedBy
+from services.geo_api.presence.rule import RULES
 from services.geo_api.presence.service import close_visits_of_store
 from services.geo_api.redemptions import endpoints as redemptions
 from services.geo_api.redrawing import endpoints as redrawing
@@ -137,6 +138,7 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
         day_keys=state.day_keys,
         feed_tables=FEED,
         new_id=swift_uuid7,
+        rule=RULES[settings.arrival_rule],
     )
     state.close_visits = _close_visits
     maintenance = Maintenance(state.database, FEED, tools.day_keys, state.clock, state.feed.wake)

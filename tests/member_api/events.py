@@ -62,6 +62,33 @@ def check_in(
     return event("check_in", subject, key, time=time, store_id=store_id, data=data)
 
 
+def dwelled(
+    subject: UUID,
+    visit_id: UUID,
+    dwell_s: int,
+    *,
+    entered_at: datetime = START,
+    store_id: str = "s1",
+    revision: int = 1,
+    retracted: bool = False,
+) -> dict[str, Any]:
+    """A visit has reached a threshold."""
+    return event(
+        "visit_dwelled",
+        subject,
+        f"{visit_id}/{dwell_s}",
+        time=entered_at + timedelta(seconds=dwell_s),
+        store_id=store_id,
+        revision=revision,
+        retracted=retracted,
+        data={
+            "visit_id": str(visit_id),
+            "entered_at": entered_at.isoformat(),
+            "dwell_s": dwell_s,
+        },
+    )
+
+
 def visit(
     kind: str,
     subject: UUID,

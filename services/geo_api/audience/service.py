@@ -116,7 +116,7 @@ async def _take_over(
     await subjects.forget(
         connection, [s for s, st in states.items() if st.is_new and s not in kept]
     )
-    joined_anew = [(s, None, None, False, at) for s, at in erased.items() if s in kept]
+    joined_anew = [subjects.Seen(s, erased_at=at) for s, at in erased.items() if s in kept]
     await run_together(connection, subjects.touching(joined_anew))
     return await subjects.apply_facts(connection, _columns(fresh), now) if fresh else set()
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 import structlog
 from prometheus_client import Histogram
 
-from services.geo_api.checkins.domain import Answer, CheckIn, Verdict, judge
+from services.geo_api.checkins.domain import Answer, CheckIn, judged
 from services.geo_api.checkins.faults import Fault, fault_of
 from services.geo_api.checkins.service.group import decide
 from services.geo_api.checkins.service.outcome import Tools
 from services.geo_api.presence.matching import Fix
+from services.geo_api.presence.verdict import Verdict
 from shared.direct import OwnConnection
 from shared.errors import FieldFault, Internal, Malformed, Refusal, Unavailable
 from shared.feed.delivery import Deliverer
@@ -195,8 +196,9 @@ class Committer:
 
     def _verdicts(self, check_ins: Sequence[CheckIn]) -> list[Verdict]:
         fixes = [Fix(c.position.lon, c.position.lat, c.accuracy_m) for c in check_ins]
-        found = self.tools.fences.current.index.match(fixes)
-        return [judge(m, c.accuracy_m) for m, c in zip(found, check_ins, strict=True)]
+        fences, rule = self.tools.fences.current, self.tools.rule
+        found = fences.index.match(fixes)
+        return [judged(c, m, fences.stores, rule) for m, c in zip(found, check_ins, strict=True)]
 
 
 def _explained(error: Exception) -> Exception:

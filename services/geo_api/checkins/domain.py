@@ -7,13 +7,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from services.geo_api.presence.domain import ANY_STORE, Fix
-from services.geo_api.presence.matching import (
-    Containment,
-    FenceMatch,
-    absence_means_outside,
-    locate,
-)
+from services.geo_api.presence.domain import Fix
+from services.geo_api.presence.fences import FenceMatch
+from services.geo_api.presence.rule import ArrivalRule
+from services.geo_api.presence.verdict import Sighting, Verdict, Zoned, judge
 from services.geo_api.subjects.domain import Vouch
 from shared.errors import Malformed
 from shared.identity import Identity
@@ -77,40 +74,16 @@ class CheckIn:
         return self.received_at - self.occurred_at > TOO_LATE
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Where a fix places the subject: stores inside, stores in doubt, and the matches behind it.
-
-    A store is inside if any of its fences is; in doubt if none is and any is uncertain. Every
-    other store is outside. ``matches`` holds only what is answered: an overlap, or inside.
-    """
-
-    inside: frozenset[str]
-    uncertain: frozenset[str]
-    matches: tuple[FenceMatch, ...]
-
-    @property
-    def deepest_store(self) -> str | None:
-        """The store whose boundary is farthest within; ties by geofence id."""
-        holding = [match for match in self.matches if match.inside]
-        return holding[0].fence.store_id if holding else None
-
-
-def judge(matches: Sequence[FenceMatch], accuracy_m: float) -> Verdict:
-    """Apply the rule of arrival to the fences near a fix; ``accuracy_m`` is its 68 % radius.
-
-    ``matches`` come ordered by distance, deepest inside first.
-    """
-    places: dict[Containment, set[str]] = {containment: set() for containment in Containment}
-    for match in matches:
-        places[locate(match.distance_m, accuracy_m)].add(match.fence.store_id)
-    inside = frozenset(places[Containment.INSIDE])
-    coarse = frozenset() if absence_means_outside(accuracy_m) else frozenset({ANY_STORE})
-    return Verdict(
-        inside=inside,
-        uncertain=(frozenset(places[Containment.UNCERTAIN]) | coarse) - inside,
-        matches=tuple(match for match in matches if match.overlap > 0 or match.inside),
-    )
+def judged(
+    check_in: CheckIn,
+    matches: Sequence[FenceMatch],
+    stores: Mapping[str, Zoned],
+    rule: ArrivalRule,
+) -> Verdict:
+    """What a check-in says of the stores near it; ``matches`` are ordered by distance."""
+    is_manual = check_in.kind is CheckInKind.MANUAL
+    sighting = Sighting(check_in.accuracy_m, check_in.occurred_at, is_manual)
+    return judge(matches, sighting, stores, rule)
 
 
 def as_fix(check_in: CheckIn, verdict: Verdict) -> Fix:
@@ -118,7 +91,8 @@ def as_fix(check_in: CheckIn, verdict: Verdict) -> Fix:
         check_in.check_in_id,
         check_in.occurred_at,
         check_in.received_at,
-        verdict.inside,
+        verdict.arrives,
+        verdict.tentative,
         verdict.uncertain,
     )
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Date,
     Double,
@@ -52,8 +53,9 @@ class CheckIn(Base):
     """An accepted location report, without readable coordinates.
 
     ``exact`` holds the received pair, encrypted under the key of ``day``; ``cell`` is the H3
-    cell at resolution 7. ``inside`` and ``uncertain`` are the stores of the verdict: every
-    other store is outside.
+    cell at resolution 7. ``arrives``, ``tentative`` and ``uncertain`` are the stores of the
+    verdict by the ``rule`` of that name; every other store is outside. ``counts`` is off where it
+    came too late to change visits.
     """
 
     __tablename__ = "check_ins"
@@ -74,8 +76,11 @@ class CheckIn(Base):
     day: Mapped[date] = mapped_column(Date)
     exact: Mapped[bytes | None] = mapped_column(LargeBinary)
     cell: Mapped[int | None] = mapped_column(BigInteger)
-    inside: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    arrives: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    tentative: Mapped[list[str]] = mapped_column(ARRAY(Text))
     uncertain: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    rule: Mapped[str] = mapped_column(Text)
+    counts: Mapped[bool] = mapped_column(Boolean)
     signals: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     consent_purpose: Mapped[str] = mapped_column(Text)
     consent_version: Mapped[str] = mapped_column(Text)

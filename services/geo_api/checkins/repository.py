@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.presence.domain import GAP, Fix
+from services.geo_api.presence.domain import Fix
 from shared.direct import Statement
 
 Key = tuple[UUID, UUID]
@@ -36,21 +36,23 @@ _WRITE_RECEIPTS = text("""
 # Arrays of arrays cannot be unnested by row; store ids hold no comma.
 _WRITE = text("""
     INSERT INTO geo.check_ins (subject_id, check_in_id, received_at, occurred_at, kind, datum,
-        accuracy_m, day, exact, cell, inside, uncertain, signals,
+        accuracy_m, day, exact, cell, arrives, tentative, uncertain, rule, counts, signals,
         consent_purpose, consent_version, consent_given_at, source)
     SELECT s, i, received_at, occurred_at, kind, datum, accuracy_m,
         (received_at AT TIME ZONE 'UTC')::date, exact, cell,
-        string_to_array(inside, ','), string_to_array(uncertain, ','),
+        string_to_array(arrives, ','), string_to_array(tentative, ','),
+        string_to_array(uncertain, ','), rule, counts,
         signals::jsonb, purpose, version, given_at, source
     FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]),
         CAST(:received AS timestamptz[]), CAST(:occurred AS timestamptz[]),
         CAST(:kinds AS text[]), CAST(:datums AS text[]), CAST(:accuracies AS float8[]),
-        CAST(:exact AS bytea[]), CAST(:cells AS bigint[]), CAST(:inside AS text[]),
-        CAST(:uncertain AS text[]), CAST(:signals AS text[]),
+        CAST(:exact AS bytea[]), CAST(:cells AS bigint[]), CAST(:arrives AS text[]),
+        CAST(:tentative AS text[]), CAST(:uncertain AS text[]), CAST(:rules AS text[]),
+        CAST(:counts AS boolean[]), CAST(:signals AS text[]),
         CAST(:purposes AS text[]), CAST(:versions AS text[]), CAST(:given AS timestamptz[]),
         CAST(:sources AS text[]))
-        AS c (s, i, received_at, occurred_at, kind, datum, accuracy_m, exact, cell, inside,
-              uncertain, signals, purpose, version, given_at, source)
+        AS c (s, i, received_at, occurred_at, kind, datum, accuracy_m, exact, cell, arrives,
+              tentative, uncertain, rule, counts, signals, purpose, version, given_at, source)
 """)
 
 # From the start of the episode that a late fix falls into: a pause longer than the gap before it.
@@ -59,16 +61,18 @@ _FIXES_SINCE = text("""
         SELECT * FROM unnest(CAST(:subjects AS uuid[]), CAST(:firsts AS timestamptz[]))
             AS l (subject_id, first_at)
     ), ordered AS (
-        SELECT c.subject_id, c.check_in_id, c.occurred_at, c.received_at, c.inside, c.uncertain,
-            l.first_at, c.occurred_at - lag(c.occurred_at) OVER (
+        SELECT c.subject_id, c.check_in_id, c.occurred_at, c.received_at, c.arrives, c.tentative,
+            c.uncertain, l.first_at, c.occurred_at - lag(c.occurred_at) OVER (
                 PARTITION BY c.subject_id ORDER BY c.occurred_at, c.check_in_id) AS pause
         FROM geo.check_ins AS c JOIN late AS l USING (subject_id)
+        WHERE c.counts
     ), starts AS (
         SELECT subject_id, max(occurred_at) AS start_at FROM ordered
         WHERE (pause IS NULL OR pause > :gap) AND occurred_at <= first_at
         GROUP BY subject_id
     )
-    SELECT o.subject_id, o.check_in_id, o.occurred_at, o.received_at, o.inside, o.uncertain
+    SELECT o.subject_id, o.check_in_id, o.occurred_at, o.received_at, o.arrives, o.tentative,
+        o.uncertain
     FROM ordered AS o LEFT JOIN starts AS s USING (subject_id)
     WHERE o.occurred_at >= COALESCE(s.start_at, o.first_at)
     ORDER BY o.subject_id, o.occurred_at, o.check_in_id
@@ -127,17 +131,21 @@ def writing(columns: Mapping[str, Sequence[Any]]) -> Statement:
 
 
 async def fixes_since(
-    connection: AsyncConnection, late: Mapping[UUID, datetime]
+    connection: AsyncConnection, late: Mapping[UUID, datetime], gap: timedelta
 ) -> dict[UUID, list[Fix]]:
-    """Per subject the stored fixes from the episode of its first late fix on, in order."""
-    values = {"subjects": list(late), "firsts": list(late.values()), "gap": GAP}
+    """Per subject the stored fixes from the episode of its first late fix on, in order.
+
+    Those that came too late to count are left out.
+    """
+    values = {"subjects": list(late), "firsts": list(late.values()), "gap": gap}
     fixes: dict[UUID, list[Fix]] = {subject: [] for subject in late}
     for row in await connection.execute(_FIXES_SINCE, values):
         fix = Fix(
             row.check_in_id,
             row.occurred_at,
             row.received_at,
-            frozenset(row.inside),
+            frozenset(row.arrives),
+            frozenset(row.tentative),
             frozenset(row.uncertain),
         )
         fixes[row.subject_id].append(fix)

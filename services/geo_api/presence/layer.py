@@ -55,6 +55,9 @@ class Layer:
         place = bisect_left(self.fences, geofence_id, key=_by_id)
         return place < len(self.fences) and self.fences[place].geofence_id == geofence_id
 
+    def of_store(self, store_id: str) -> list[Fence]:
+        return [self.fences[number] for number in self._of_store.get(store_id, ())]
+
     def match(self, fixes: Sequence[Fix]) -> list[tuple[FenceMatch, ...]]:
         if len(fixes) <= _FEW:
             return [self._match_one(fix) for fix in fixes]

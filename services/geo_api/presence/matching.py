@@ -166,6 +166,14 @@ class FenceIndex:
         kept = [fence for fence in found if fence.geofence_id not in self._changed]
         return tuple(sorted([*kept, *self._recent.crossed(start, end)], key=_by_id))
 
+    def of_store(self, store_id: str) -> list[Fence]:
+        """The fences of a store, in no certain order."""
+        found = self._whole.of_store(store_id)
+        if self._recent is None:
+            return found
+        kept = [fence for fence in found if fence.geofence_id not in self._changed]
+        return kept + self._recent.of_store(store_id)
+
     def _ask(
         self, question: Callable[[Layer, Sequence[Asked]], Answers], asked: Sequence[Asked]
     ) -> Answers:

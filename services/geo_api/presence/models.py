@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Boolean, CheckConstraint, Index, Integer, Text, Uuid
+from sqlalchemy import ARRAY, Boolean, CheckConstraint, Index, Integer, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.geo_api.tables import Base, Timestamp
@@ -14,6 +14,8 @@ class Visit(Base):
 
     ``left_at`` is the last fix seen inside, null while the visit is open. ``provisional`` marks
     an ``expired`` that only the silence of the device decided, so that a later fix may undo it.
+    ``dwelled`` are the thresholds in seconds that it has reached; ``ended_at`` is when the place
+    itself ended it, null for every other end.
     """
 
     __tablename__ = "visits"
@@ -51,6 +53,8 @@ class Visit(Base):
     provisional: Mapped[bool] = mapped_column(Boolean)
     revision: Mapped[int] = mapped_column(Integer)
     last_received_at: Mapped[datetime] = mapped_column(Timestamp)
+    dwelled: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
+    ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
 
 
 class VisitAlias(Base):

@@ -12,7 +12,7 @@ from services.geo_api.presence.domain import ClosedBy, Visit, VisitState
 from shared.direct import Statement
 
 _VISIT_COLUMNS = """subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
-    closed_by, provisional, revision, last_received_at"""
+    closed_by, provisional, revision, last_received_at, dwelled, ended_at"""
 
 _NAMES = _VISIT_COLUMNS.replace(",", "").split()
 
@@ -27,19 +27,27 @@ _SINCE = text(f"""
       ON subject_id = l.s AND entered_at >= l.start_at
 """)
 
+# An array of arrays cannot be unnested by row.
 _WRITE = text(f"""
     INSERT INTO geo.visits ({_VISIT_COLUMNS})
-    SELECT * FROM unnest(
+    SELECT subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
+        closed_by, provisional, revision, last_received_at,
+        string_to_array(dwelled, ',')::integer[], ended_at
+    FROM unnest(
         CAST(:subject_id AS uuid[]), CAST(:visit_id AS uuid[]), CAST(:store_id AS text[]),
         CAST(:state AS text[]), CAST(:entered_at AS timestamptz[]),
         CAST(:last_inside_at AS timestamptz[]), CAST(:left_at AS timestamptz[]),
         CAST(:closed_by AS text[]), CAST(:provisional AS boolean[]),
-        CAST(:revision AS integer[]), CAST(:last_received_at AS timestamptz[]))
+        CAST(:revision AS integer[]), CAST(:last_received_at AS timestamptz[]),
+        CAST(:dwelled AS text[]), CAST(:ended_at AS timestamptz[]))
+        AS v (subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
+            closed_by, provisional, revision, last_received_at, dwelled, ended_at)
     ON CONFLICT (subject_id, visit_id) DO UPDATE SET
         state = EXCLUDED.state, entered_at = EXCLUDED.entered_at,
         last_inside_at = EXCLUDED.last_inside_at, left_at = EXCLUDED.left_at,
         closed_by = EXCLUDED.closed_by, provisional = EXCLUDED.provisional,
-        revision = EXCLUDED.revision, last_received_at = EXCLUDED.last_received_at
+        revision = EXCLUDED.revision, last_received_at = EXCLUDED.last_received_at,
+        dwelled = EXCLUDED.dwelled, ended_at = EXCLUDED.ended_at
 """)
 
 _REMOVE = text("""
@@ -193,8 +201,11 @@ def _visit(row: RowMapping) -> Visit:
         provisional=row["provisional"],
         revision=row["revision"],
         last_received_at=row["last_received_at"],
+        dwelled=tuple(row["dwelled"]),
+        ended_at=row["ended_at"],
     )
 
 
 def _columns(visits: Sequence[Visit]) -> dict[str, list[object]]:
-    return {name: [getattr(visit, name) for visit in visits] for name in _NAMES}
+    columns = {name: [getattr(visit, name) for visit in visits] for name in _NAMES}
+    return columns | {"dwelled": [",".join(map(str, visit.dwelled)) for visit in visits]}

@@ -7,8 +7,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.presence import repository
-from services.geo_api.presence.domain import GAP, Change, ClosedBy, Visit, closed
+from services.geo_api.presence.domain import Change, ClosedBy, Visit, closed
 from services.geo_api.presence.events import visit_events
+from services.geo_api.presence.rule import GAP
 from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects.domain import SubjectState
 from shared.direct import run_together
@@ -68,8 +69,10 @@ async def _close(
         return 0
     visits = await repository.going_on(connection, list(states))
     reasons = {visit: reason(visit, states[visit.subject_id]) for visit in visits}
-    changes = [Change(visit, closed(visit, why)) for visit, why in reasons.items() if why]
+    changes = [Change(visit, closed(visit, why, at)) for visit, why in reasons.items() if why]
     ended = [change.after for change in changes if change.after]
     await run_together(connection, repository.writing(ended))
+    until = {v.subject_id: v.ended_at for v in ended if v.ended_at is not None}
+    await subjects.note_ends(connection, until)
     await enqueue(connection, tables, list(visit_events(changes, at)))
     return len(changes)

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
-from services.geo_api.presence.domain import GAP
 from services.geo_api.presence.matching import Containment
+from services.geo_api.presence.rule import GAP
 
 LOOK_BACK = timedelta(days=7)
 """As long as exact coordinates live."""

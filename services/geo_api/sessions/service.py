@@ -34,7 +34,8 @@ async def open_session(
     subject = subject_id(keys.identity, identity)
     state = (await lock(connection, keys.identity, [subject], now))[subject]
     if not state.identity_told:
-        told = subjects.touching([(subject, None, None, True, state.erased_at)])
+        seen = subjects.Seen(subject, told=True, erased_at=state.erased_at)
+        told = subjects.touching([seen])
         await run_together(connection, told)
         parts = [identity.namespace.value, identity.issuer, identity.value]
         sealed = base64.b64encode(keys.sealing.seal(orjson.dumps(parts))).decode()

@@ -1,9 +1,10 @@
 """What geo_api knows of a subject, and whether a check-in of it may be kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from shared.contracts.events import ConsentFact, ConsentState, Lifecycle, Purpose
@@ -13,7 +14,9 @@ from shared.contracts.events import ConsentFact, ConsentState, Lifecycle, Purpos
 class SubjectState:
     """A subject as of its lock. ``siblings`` holds at least itself.
 
-    ``is_new``: this very transaction made the row. ``erased_at`` is the latest erasure, if any.
+    ``is_new``: this very transaction made the row. ``last`` is the latest fix, ``maybe`` what of
+    its tentative fixes may yet be corroborated (times by store), ``ended_at`` when a place last
+    ended a visit. ``erased_at`` is the latest erasure, if any.
     """
 
     subject_id: UUID
@@ -26,6 +29,9 @@ class SubjectState:
     lifecycle: Lifecycle
     consents: Mapping[Purpose, ConsentFact]
     erased_at: datetime | None
+    last: "LastSeen | None" = None
+    maybe: Mapping[str, Sequence[datetime]] | None = None
+    ended_at: datetime | None = None
 
     @property
     def refuses_marketing(self) -> bool:
@@ -35,6 +41,14 @@ class SubjectState:
 
     def erased(self, at: datetime) -> "SubjectState":
         return replace(self, erased_at=at)
+
+
+class LastSeen(NamedTuple):
+    """The latest fix: its place is sealed under the key of the day of its receipt."""
+
+    check_in_id: UUID
+    day: date
+    exact: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Tables of subjects: what geo_api knows of who somebody is, without any identity's value."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Index, LargeBinary, Text, Uuid
+from sqlalchemy import ARRAY, BigInteger, Boolean, Date, Index, LargeBinary, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,8 +15,11 @@ class Subject(Base):
     """One row a subject: the audience facts told by member_api, and the lock of its decisions.
 
     ``facts_revision`` 0 means that member_api has told nothing yet. ``last_occurred_at`` is the
-    time of the latest accepted fix; an earlier one is late. ``erased_at`` is set where somebody
-    joined anew after an erasure.
+    time of the latest accepted fix; an earlier one is late. ``last_check_in_id`` is that fix,
+    ``last_exact`` its place, encrypted under the key of the day ``last_day`` of its receipt.
+    ``maybe`` holds, by store, the times of tentative fixes that may yet be corroborated.
+    ``ended_at`` is when a place last ended a visit of the subject. ``erased_at`` is set where
+    somebody joined anew after an erasure.
     """
 
     __tablename__ = "subjects"
@@ -26,6 +29,11 @@ class Subject(Base):
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     last_occurred_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_received_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    last_check_in_id: Mapped[UUID | None] = mapped_column(Uuid)
+    last_day: Mapped[date | None] = mapped_column(Date)
+    last_exact: Mapped[bytes | None] = mapped_column(LargeBinary)
+    maybe: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
     identity_told: Mapped[bool] = mapped_column(Boolean)
     facts_revision: Mapped[int] = mapped_column(BigInteger)
     person_id: Mapped[UUID | None] = mapped_column(Uuid)

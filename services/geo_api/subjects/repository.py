@@ -2,18 +2,19 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.subjects.domain import SubjectState
+from services.geo_api.subjects.domain import LastSeen, SubjectState
 from shared.contracts.events import ConsentFact, Lifecycle, Purpose
 from shared.direct import Statement
 
 _STATE_COLUMNS = """subject_id, identity_told, last_occurred_at, last_received_at, person_id,
-    siblings, lifecycle, consents, erased_at"""
+    siblings, lifecycle, consents, erased_at, last_check_in_id, last_day, last_exact, maybe,
+    ended_at"""
 
 _READ = text(f"""
     SELECT {_STATE_COLUMNS} FROM geo.subjects
@@ -45,12 +46,25 @@ _TOUCH = text("""
         last_occurred_at = GREATEST(s.last_occurred_at, seen.occurred_at),
         last_received_at = GREATEST(s.last_received_at, seen.received_at),
         identity_told = s.identity_told OR seen.told,
-        erased_at = COALESCE(s.erased_at, seen.erased_at)
+        erased_at = COALESCE(s.erased_at, seen.erased_at),
+        last_check_in_id = COALESCE(seen.check_in_id, s.last_check_in_id),
+        last_day = COALESCE(seen.day, s.last_day),
+        last_exact = COALESCE(seen.exact, s.last_exact),
+        maybe = CASE WHEN seen.occurred_at IS NULL THEN s.maybe ELSE seen.maybe::jsonb END
     FROM unnest(CAST(:subjects AS uuid[]), CAST(:occurred AS timestamptz[]),
         CAST(:received AS timestamptz[]), CAST(:told AS boolean[]),
-        CAST(:erased AS timestamptz[]))
-        AS seen (subject_id, occurred_at, received_at, told, erased_at)
+        CAST(:erased AS timestamptz[]), CAST(:check_ins AS uuid[]), CAST(:days AS date[]),
+        CAST(:exact AS bytea[]), CAST(:maybe AS text[]))
+        AS seen (subject_id, occurred_at, received_at, told, erased_at, check_in_id, day, exact,
+            maybe)
     WHERE s.subject_id = seen.subject_id
+""")
+
+_NOTE_ENDS = text("""
+    UPDATE geo.subjects AS s SET ended_at = GREATEST(s.ended_at, told.ended_at)
+    FROM unnest(CAST(:subjects AS uuid[]), CAST(:ends AS timestamptz[]))
+        AS told (subject_id, ended_at)
+    WHERE s.subject_id = told.subject_id
 """)
 
 _FORGET = text("DELETE FROM geo.subjects WHERE subject_id = ANY(CAST(:subjects AS uuid[]))")
@@ -114,17 +128,45 @@ async def lock(
         wanted |= {state.subject_id for state in joined}
 
 
-Seen = tuple[UUID, datetime | None, datetime | None, bool, datetime | None]
-"""(subject, latest occurred_at, latest received_at, identity told, erased_at)"""
+class Seen(NamedTuple):
+    """What was seen of a subject; without ``occurred_at`` no fix was, and ``maybe`` stays.
+
+    ``last`` is its latest fix, None if there is a later one; ``maybe`` is JSON, None for nothing.
+    """
+
+    subject_id: UUID
+    occurred_at: datetime | None = None
+    received_at: datetime | None = None
+    told: bool = False
+    erased_at: datetime | None = None
+    last: LastSeen | None = None
+    maybe: str | None = None
 
 
 def touching(seen: Sequence[Seen]) -> list[Statement]:
     """Note what was seen of subjects, each at most once in ``seen``."""
     if not seen:
         return []
-    names = ("subjects", "occurred", "received", "told", "erased")
-    columns = [list(column) for column in zip(*seen, strict=True)]
-    return [Statement(_TOUCH, dict(zip(names, columns, strict=True)))]
+    lasts = [one.last or (None, None, None) for one in seen]
+    values = {
+        "subjects": [one.subject_id for one in seen],
+        "occurred": [one.occurred_at for one in seen],
+        "received": [one.received_at for one in seen],
+        "told": [one.told for one in seen],
+        "erased": [one.erased_at for one in seen],
+        "check_ins": [check_in_id for check_in_id, _, _ in lasts],
+        "days": [day for _, day, _ in lasts],
+        "exact": [exact for _, _, exact in lasts],
+        "maybe": [one.maybe for one in seen],
+    }
+    return [Statement(_TOUCH, values)]
+
+
+async def note_ends(connection: AsyncConnection, ends: Mapping[UUID, datetime]) -> None:
+    """Remember when places ended visits of subjects, so that earlier fixes count as late."""
+    if ends:
+        values = {"subjects": list(ends), "ends": list(ends.values())}
+        await connection.execute(_NOTE_ENDS, values)
 
 
 async def forget(connection: AsyncConnection, subjects: Sequence[UUID]) -> None:
@@ -169,4 +211,13 @@ def _state(row: RowMapping | Mapping[str, Any], new: Container[UUID] = ()) -> Su
             for purpose, fact in row["consents"].items()
         },
         erased_at=row["erased_at"],
+        last=None
+        if row["last_exact"] is None
+        else LastSeen(row["last_check_in_id"], row["last_day"], row["last_exact"]),
+        maybe=row["maybe"] and _moments(row["maybe"]),
+        ended_at=row["ended_at"],
     )
+
+
+def _moments(maybe: Mapping[str, Sequence[str]]) -> dict[str, list[datetime]]:
+    return {store: [*map(datetime.fromisoformat, times)] for store, times in maybe.items()}

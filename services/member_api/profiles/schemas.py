@@ -33,7 +33,10 @@ class MembershipOut(BaseModel):
 
 
 class TraitsOut(BaseModel):
-    """Of all the person's subjects together; visits are counted as unions of intervals."""
+    """Of all the person's subjects together; visits are counted as unions of intervals.
+
+    ``dwells_by_store`` counts those of them that lasted as long as a geofence's ``dwell_s`` says.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -42,6 +45,7 @@ class TraitsOut(BaseModel):
     check_ins: int
     visits: int
     visits_by_store: dict[str, int]
+    dwells_by_store: dict[str, int]
     coupons_granted: int
     redemptions: int
     spend_minor: dict[str, int]

@@ -18,7 +18,7 @@ from services.member_api.profiles.domain import (
     lifecycle_changes,
 )
 from services.member_api.timeline import reading
-from services.member_api.timeline.domain import count_visits, spend_minor
+from services.member_api.timeline.domain import count_dwells, count_visits, spend_minor
 from shared.contracts.events import Lifecycle
 from shared.keys import MemberKeys
 
@@ -32,6 +32,7 @@ class Traits:
     check_ins: int
     visits: int
     visits_by_store: dict[str, int]
+    dwells_by_store: dict[str, int]
     coupons_granted: int
     redemptions: int
     spend_minor: dict[str, int]
@@ -58,7 +59,8 @@ async def read_profile(connection: AsyncConnection, keys: MemberKeys, person_id:
     subjects = [state.subject_id for state in states]
     bought = await reading.purchases(connection, subjects)
     purchases = [purchase for subject in subjects for purchase in bought.get(subject, ())]
-    visits = count_visits(await reading.stays(connection, subjects))
+    stays = await reading.stays(connection, subjects)
+    visits = count_visits(stays)
     joined = await membership.memberships(connection, subjects)
     changes = lifecycle_changes(purchases, joined)
     present = states[0].person_id
@@ -75,6 +77,7 @@ async def read_profile(connection: AsyncConnection, keys: MemberKeys, person_id:
             check_ins=sum(state.check_ins for state in states),
             visits=Counter(visits).total(),
             visits_by_store=visits,
+            dwells_by_store=count_dwells(stays),
             coupons_granted=sum(state.coupons_granted for state in states),
             redemptions=len(purchases),
             spend_minor=spend_minor(purchases),

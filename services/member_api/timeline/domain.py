@@ -9,11 +9,15 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A subject's visit to a store; ``left_at`` None while it goes on."""
+    """A subject's visit to a store; ``left_at`` None while it goes on.
+
+    ``dwelled``: it lasted as long as a threshold of the store says.
+    """
 
     store_id: str
     entered_at: datetime
     left_at: datetime | None
+    dwelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +37,36 @@ def count_visits(stays: Iterable[Stay]) -> dict[str, int]:
     Stays are closed intervals, so that those which share an instant are one visit; one that goes
     on reaches into all that follows. The order of the stays does not matter, nor whose they are.
     """
+    return {store: len(pieces) for store, pieces in _person_visits(stays).items()}
+
+
+def count_dwells(stays: Iterable[Stay]) -> dict[str, int]:
+    """Those of the person-visits by store in which a stay was a dwell; none where there is none."""
+    dwells = {
+        store: sum(any(stay.dwelled for stay in piece) for piece in pieces)
+        for store, pieces in _person_visits(stays).items()
+    }
+    return {store: count for store, count in dwells.items() if count}
+
+
+def _person_visits(stays: Iterable[Stay]) -> dict[str, list[list[Stay]]]:
     by_store: defaultdict[str, list[Stay]] = defaultdict(list)
     for stay in stays:
         by_store[stay.store_id].append(stay)
     return {store: _pieces(by_store[store]) for store in sorted(by_store)}
 
 
-def _pieces(stays: list[Stay]) -> int:
-    pieces = 0
+def _pieces(stays: list[Stay]) -> list[list[Stay]]:
+    """The stays that share time, together."""
+    pieces: list[list[Stay]] = []
     covered_until: datetime | None = None
     for stay in sorted(stays, key=lambda stay: stay.entered_at):
-        if pieces == 0 or (covered_until is not None and stay.entered_at > covered_until):
-            pieces += 1
+        if not pieces or (covered_until is not None and stay.entered_at > covered_until):
+            pieces.append([stay])
             covered_until = stay.left_at
-        elif covered_until is not None:
+            continue
+        pieces[-1].append(stay)
+        if covered_until is not None:
             covered_until = None if stay.left_at is None else max(covered_until, stay.left_at)
     return pieces
 

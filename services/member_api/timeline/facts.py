@@ -169,6 +169,13 @@ def _check_visit(fact: Fact) -> None:
         raise UnreadableEvent("missing_store_id")
 
 
+def _check_dwell(fact: Fact) -> None:
+    _check_visit(fact)
+    dwell_s = fact.data.get("dwell_s")
+    if not isinstance(dwell_s, int) or isinstance(dwell_s, bool) or not 0 < dwell_s <= MAX_REVISION:
+        raise UnreadableEvent("bad_dwell_s")
+
+
 def _check_closing(fact: Fact) -> None:
     _check_visit(fact)
     if not fact.retracted:
@@ -200,6 +207,7 @@ def _check_store(fact: Fact) -> None:
 _CHECKS: Mapping[str, Callable[[Fact], None]] = {
     EventType.CHECK_IN.value: _check_check_in,
     EventType.VISIT_ENTERED.value: _check_visit,
+    EventType.VISIT_DWELLED.value: _check_dwell,
     EventType.VISIT_EXITED.value: _check_closing,
     EventType.VISIT_EXPIRED.value: _check_closing,
     EventType.COUPON_REDEEMED.value: _check_redemption,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, CheckConstraint, Index, Text, Uuid
+from sqlalchemy import ARRAY, BigInteger, Boolean, CheckConstraint, Index, Integer, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -31,10 +31,11 @@ class TimelineItem(Base):
 
 
 class Visit(Base):
-    """A visit as its three facts tell it, each of which comes, changes and goes on its own.
+    """A visit as its facts tell it, each of which comes, changes and goes on its own.
 
     A closing fact repeats when the visit began, so that it says enough without the opening one.
-    All times null: the visit has ceased to be.
+    ``dwelled`` are the thresholds in seconds that it has reached. All times null: the visit has
+    ceased to be.
     """
 
     __tablename__ = "visits"
@@ -51,6 +52,7 @@ class Visit(Base):
     exited_at: Mapped[datetime | None] = mapped_column(Timestamp)
     expired_from: Mapped[datetime | None] = mapped_column(Timestamp)
     expired_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    dwelled: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
 
 
 class Redemption(Base):

@@ -37,7 +37,7 @@ _PAGE = text("""
 
 _STAYS = text("""
     SELECT store_id, COALESCE(entered_at, exited_from, expired_from) AS entered_at,
-        COALESCE(exited_at, expired_at) AS left_at
+        COALESCE(exited_at, expired_at) AS left_at, dwelled <> '{}' AS dwelled
     FROM member.visits
     WHERE subject_id = ANY(CAST(:subjects AS uuid[]))
         AND COALESCE(entered_at, exited_from, expired_from) IS NOT NULL

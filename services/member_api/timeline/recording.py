@@ -162,6 +162,7 @@ async def _write(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
 
 _FOLDS = {
     EventType.VISIT_ENTERED: writing.enter,
+    EventType.VISIT_DWELLED: writing.dwell,
     EventType.VISIT_EXITED: writing.exit_,
     EventType.VISIT_EXPIRED: writing.expire,
     EventType.COUPON_REDEEMED: writing.redeem,

@@ -69,6 +69,24 @@ _EXPIRED = text("""
         expired_from = EXCLUDED.expired_from, expired_at = EXCLUDED.expired_at
 """)
 
+_DWELLED = text("""
+    INSERT INTO member.visits AS v (subject_id, visit_id, store_id, dwelled)
+    SELECT subject, visit, store, string_to_array(reached, ',')::integer[]
+    FROM unnest(CAST(:subjects AS uuid[]), CAST(:visits AS uuid[]), CAST(:stores AS text[]),
+        CAST(:reached AS text[])) AS told (subject, visit, store, reached)
+    ON CONFLICT (subject_id, visit_id) DO UPDATE SET
+        dwelled = ARRAY(SELECT DISTINCT unnest(v.dwelled || EXCLUDED.dwelled) ORDER BY 1)
+""")
+
+_NOT_DWELLED = text("""
+    UPDATE member.visits AS v
+    SET dwelled = ARRAY(SELECT d FROM unnest(v.dwelled) AS d
+        WHERE d <> ALL(string_to_array(told.missed, ',')::integer[]) ORDER BY d)
+    FROM unnest(CAST(:subjects AS uuid[]), CAST(:visits AS uuid[]), CAST(:missed AS text[]))
+        AS told (subject, visit, missed)
+    WHERE v.subject_id = told.subject AND v.visit_id = told.visit
+""")
+
 _REDEEMED = text("""
     INSERT INTO member.redemptions AS r (subject_id, redemption_id, event_id, redeemed_at,
         store_id, amount_minor, currency)
@@ -149,6 +167,32 @@ async def exit_(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
 
 async def expire(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
     await _tell_visits(connection, _EXPIRED, facts)
+
+
+async def dwell(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
+    """Thresholds that visits have reached, or no longer do; each is a fact of its own."""
+    told: dict[tuple[UUID, UUID, int], Fact] = {}
+    for fact in sorted(facts, key=lambda fact: fact.revision):
+        told[fact.subject, uuid_of(fact.data, "visit_id"), fact.data["dwell_s"]] = fact
+    stores = {(subject, visit): fact.store_id for (subject, visit, _), fact in told.items()}
+    reached: dict[tuple[UUID, UUID], list[int]] = {}
+    missed: dict[tuple[UUID, UUID], list[int]] = {}
+    for (subject, visit, dwell_s), fact in sorted(told.items(), key=lambda item: item[0]):
+        (missed if fact.retracted else reached).setdefault((subject, visit), []).append(dwell_s)
+    if missed:
+        await connection.execute(_NOT_DWELLED, {**_keys(missed), "missed": _lists(missed)})
+    if reached:
+        of_visits = {"stores": [stores[key] for key in reached], "reached": _lists(reached)}
+        await connection.execute(_DWELLED, {**_keys(reached), **of_visits})
+
+
+def _keys(of_visits: Iterable[tuple[UUID, UUID]]) -> dict[str, list[UUID]]:
+    subjects, visits = (list(column) for column in zip(*of_visits, strict=True))
+    return {"subjects": subjects, "visits": visits}
+
+
+def _lists(of_visits: Mapping[tuple[UUID, UUID], Sequence[int]]) -> list[str]:
+    return [",".join(map(str, thresholds)) for thresholds in of_visits.values()]
 
 
 async def redeem(connection: AsyncConnection, facts: Sequence[Fact]) -> None:

@@ -1,62 +1,88 @@
 """Visits are a pure function of the fixes, however they come."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from random import Random
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.geo_api.presence.domain import (
-    ANY_STORE,
-    GAP,
     Change,
     ClosedBy,
     Fix,
     NewId,
     Stays,
-    Track,
     Transition,
     Visit,
     VisitState,
     closed,
-    fold,
+    never,
     transitions,
 )
+from services.geo_api.presence.domain import fold as fold_from
+from services.geo_api.presence.rule import GAP
+from services.geo_api.presence.track import Track
+from services.geo_api.presence.verdict import ANY_STORE
 
 SUBJECT = UUID(int=7)
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 STORES = ("a", "b", "c")
+LONG_S = 600
+"""The threshold of a dwell at every store of these tests."""
 
 
 class Ids:
     """Ids in rising order, as UUIDv7 are."""
 
-    def __init__(self) -> None:
-        self.last = 0
+    def __init__(self, last: int = 0) -> None:
+        self.last = last
 
     def __call__(self) -> UUID:
         self.last += 1
         return UUID(int=self.last)
 
 
-def fix(minute: float, *inside: str, uncertain: Iterable[str] = (), number: int = 0) -> Fix:
+def fix(
+    minute: float,
+    *arrives: str,
+    tentative: Iterable[str] = (),
+    uncertain: Iterable[str] = (),
+    number: int = 0,
+) -> Fix:
     moment = START + timedelta(minutes=minute)
     return Fix(
-        UUID(int=number or int(minute * 60)),
+        UUID(int=number or round(minute * 60)),
         moment,
         moment,
-        frozenset(inside),
+        frozenset(arrives),
+        frozenset(tentative),
         frozenset(uncertain),
     )
 
 
+def at(minute: float) -> datetime:
+    return START + timedelta(minutes=minute)
+
+
+def dwells(_store_id: str, entered_at: datetime, last_inside_at: datetime) -> Sequence[int]:
+    return [LONG_S] if (last_inside_at - entered_at).total_seconds() >= LONG_S else []
+
+
+def at_first() -> Stays:
+    return Stays(SUBJECT, {}, None, dwelled=dwells)
+
+
+def fold(fixes: Iterable[Fix]) -> list[Visit]:
+    return fold_from(fixes, at_first(), Ids())
+
+
 def taken(fixes: Iterable[Fix]) -> Track:
     """The fixes, taken one by one in the order given, late ones included."""
-    track = Track(Stays(SUBJECT, {}, None), [], {}, {})
+    track = Track(at_first())
     ids = Ids()
     for each in fixes:
         track.take(each, ids)
@@ -66,54 +92,56 @@ def taken(fixes: Iterable[Fix]) -> Track:
 def facts(visits: Iterable[Visit]) -> set[tuple[object, ...]]:
     """What must be equal for any order of arrival."""
     return {
-        (v.store_id, v.state, v.entered_at, v.last_inside_at, v.left_at, v.closed_by)
+        (v.store_id, v.state, v.entered_at, v.last_inside_at, v.left_at, v.closed_by, v.dwelled)
         for v in visits
     }
 
 
 @st.composite
 def days(draw: st.DrawFn) -> list[Fix]:
-    minutes = draw(st.lists(st.integers(0, 400), min_size=1, max_size=25))
-    stores = st.frozensets(st.sampled_from(STORES), max_size=2)
-    return [
-        Fix(
-            UUID(int=position + 1),
-            START + timedelta(minutes=minute),
-            START,
-            inside := draw(stores),
-            draw(stores) - inside,
+    """Pauses around every limit of the rule, moments that occur twice, all standings."""
+    pauses = st.sampled_from((0, 1, 4, 5, 6, 60, 119, 120, 121, 600, 1_799, 1_800, 1_801, 4_000))
+    seconds = accumulate(draw(st.lists(pauses, min_size=1, max_size=25)))
+    standings = st.sampled_from(("arrives", "tentative", "uncertain", "outside", "outside"))
+    fixes = []
+    for position, second in enumerate(seconds):
+        stands = {store: draw(standings) for store in STORES}
+        sets = (
+            frozenset(store for store in STORES if stands[store] == standing)
+            for standing in ("arrives", "tentative", "uncertain")
         )
-        for position, minute in enumerate(minutes)
-    ]
+        moment = START + timedelta(seconds=second)
+        fixes.append(Fix(UUID(int=position + 1), moment, START, *sets))
+    return fixes
 
 
 def test_a_visit_is_kept_while_inside_and_ends_when_clearly_outside() -> None:
-    [visit] = fold(SUBJECT, [fix(0, "a"), fix(5, "a"), fix(9)], Ids())
+    [visit] = fold([fix(0, "a"), fix(5, "a"), fix(9)])
     assert (visit.state, visit.closed_by) == (VisitState.EXITED, ClosedBy.LEFT)
     assert visit.entered_at == START
     assert visit.left_at == START + timedelta(minutes=5)
 
 
 def test_an_uncertain_fix_keeps_the_state_it_finds() -> None:
-    [visit] = fold(SUBJECT, [fix(0, "a"), fix(5, uncertain=["a"]), fix(9, "a")], Ids())
+    [visit] = fold([fix(0, "a"), fix(5, uncertain=["a"]), fix(9, "a")])
     assert visit.state is VisitState.OPEN
-    assert fold(SUBJECT, [fix(0, uncertain=["a"])], Ids()) == []
+    assert fold([fix(0, uncertain=["a"])]) == []
 
 
 def test_a_fix_too_coarse_to_say_outside_ends_no_visit() -> None:
-    [visit] = fold(SUBJECT, [fix(0, "a"), fix(5, uncertain=[ANY_STORE])], Ids())
+    [visit] = fold([fix(0, "a"), fix(5, uncertain=[ANY_STORE])])
     assert visit.state is VisitState.OPEN
 
 
 def test_a_pause_longer_than_the_gap_expires_a_visit_at_its_last_fix_inside() -> None:
     pause = GAP.total_seconds() / 60
-    same, _ = fold(SUBJECT, [fix(0, "a"), fix(pause, "a"), fix(2 * pause + 1, "a")], Ids())
+    same, _ = fold([fix(0, "a"), fix(pause, "a"), fix(2 * pause + 1, "a")])
     assert (same.state, same.closed_by) == (VisitState.EXPIRED, ClosedBy.GAP)
     assert same.left_at == START + GAP
 
 
 def test_the_next_store_is_entered_by_the_fix_that_leaves_the_last() -> None:
-    stays = Stays(SUBJECT, {}, None)
+    stays = at_first()
     ids = Ids()
     stays.advance(fix(0, "a"), ids)
     changes = stays.advance(fix(3, "b"), ids)
@@ -122,7 +150,7 @@ def test_the_next_store_is_entered_by_the_fix_that_leaves_the_last() -> None:
 
 def test_a_provisional_end_is_undone_by_a_fix_within_the_gap() -> None:
     ids = Ids()
-    stays = Stays(SUBJECT, {}, None)
+    stays = at_first()
     [entered] = stays.advance(fix(0, "a"), ids)
     assert entered.after is not None
     silent = closed(entered.after, ClosedBy.SILENCE)
@@ -160,23 +188,25 @@ def test_an_earlier_fix_inside_moves_the_entry_and_raises_the_revision() -> None
     assert visit.revision == 2
 
 
+@settings(max_examples=500, deadline=None)
 @given(day=days(), order=st.randoms(use_true_random=False))
 def test_any_order_of_arrival_gives_the_same_visits(day: list[Fix], order: Random) -> None:
     shuffled = [*day]
     order.shuffle(shuffled)
-    assert facts(taken(shuffled).visits.values()) == facts(fold(SUBJECT, day, Ids()))
+    assert facts(taken(shuffled).visits.values()) == facts(fold(day))
 
 
 @given(day=days())
 def test_one_fix_at_a_time_gives_what_all_at_once_give(day: list[Fix]) -> None:
     in_order = sorted(day, key=lambda each: each.order)
-    assert facts(taken(in_order).visits.values()) == facts(fold(SUBJECT, day, Ids()))
+    assert facts(taken(in_order).visits.values()) == facts(fold(day))
 
 
 @given(day=days())
 def test_visits_of_one_store_never_overlap(day: list[Fix]) -> None:
-    for one, other in _neighbours(fold(SUBJECT, day, Ids())):
+    for one, other in _neighbours(fold(day)):
         assert one.last_inside_at <= other.entered_at
+        assert one.may_go_on is False
 
 
 def _neighbours(visits: list[Visit]) -> Iterator[tuple[Visit, Visit]]:
@@ -201,3 +231,174 @@ def test_a_late_fix_folds_its_own_episode_only(monkeypatch: pytest.MonkeyPatch) 
     assert change.before is None
     assert len(folded) == 2  # itself, and the one after, which ends its visit
     assert len(track.visits) == 200
+
+
+def test_a_single_tentative_fix_enters_nowhere() -> None:
+    assert fold([fix(0, tentative=["a"])]) == []
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "enters"), [(0, False), (4.9, False), (5, True), (120, True), (120.1, False)]
+)
+def test_two_tentative_fixes_enter_5_to_120_seconds_apart(pause_s: float, enters: bool) -> None:
+    visits = fold([fix(0, tentative=["a"], number=1), fix(pause_s / 60, tentative=["a"], number=2)])
+    assert len(visits) == enters
+    if enters:
+        assert (visits[0].entered_at, visits[0].last_inside_at) == (START, at(pause_s / 60))
+
+
+def test_a_burst_of_tentative_fixes_is_one_observation_until_it_lasts_5_seconds() -> None:
+    burst = [fix(second / 60, tentative=["a"]) for second in range(5)]
+    assert fold(burst) == []
+    [visit] = fold([*burst, fix(5 / 60, tentative=["a"])])
+    assert visit.entered_at == START
+
+
+def test_the_first_of_the_tentative_fixes_within_120_seconds_is_the_entry() -> None:
+    early = [fix(0, tentative=["a"]), fix(3 / 60, tentative=["a"])]
+    [visit] = fold([*early, fix(122 / 60, tentative=["a"])])
+    assert visit.entered_at == at(3 / 60)
+
+
+def test_an_arrival_dates_back_to_the_tentative_fixes_before_it() -> None:
+    [visit] = fold([fix(0, tentative=["a"]), fix(1, "a")])
+    assert visit.entered_at == START
+    [visit] = fold([fix(0, tentative=["a"]), fix(3, "a")])
+    assert visit.entered_at == at(3)
+
+
+def test_a_fix_outside_takes_back_what_was_tentative_and_a_doubtful_one_does_not() -> None:
+    before, after = fix(0, tentative=["a"]), fix(1, tentative=["a"])
+    assert fold([before, fix(0.5), after]) == []
+    assert len(fold([before, fix(0.5, uncertain=["a"]), after])) == 1
+    assert len(fold([before, fix(0.5, uncertain=[ANY_STORE]), after])) == 1
+
+
+def test_tentative_fixes_prolong_a_visit_and_doubtful_ones_do_not() -> None:
+    [visit] = fold([fix(0, "a"), fix(5, tentative=["a"]), fix(9, uncertain=["a"])])
+    assert (visit.state, visit.last_inside_at) == (VisitState.OPEN, at(5))
+
+
+def test_jitter_at_an_edge_makes_one_visit() -> None:
+    """In and out of the fence by some metres, never clear of it."""
+    jitter = [
+        each
+        for step in range(0, 40, 2)
+        for each in (fix(step / 4, tentative=["a"]), fix((step + 1) / 4, uncertain=["a"]))
+    ]
+    [visit] = fold([*jitter, fix(11)])
+    assert (visit.state, visit.closed_by) == (VisitState.EXITED, ClosedBy.LEFT)
+    assert visit.entered_at == START
+
+
+def test_driving_by_makes_no_visit() -> None:
+    assert fold([fix(0), fix(0.1, tentative=["a"]), fix(0.2), fix(0.3)]) == []
+
+
+def test_a_stay_dwells_once_its_last_fix_inside_is_late_enough() -> None:
+    short, long = LONG_S / 60 - 0.1, LONG_S / 60
+    assert fold([fix(0, "a"), fix(short, "a"), fix(long)])[0].dwelled == ()
+    assert fold([fix(0, "a"), fix(long, "a")])[0].dwelled == (LONG_S,)
+
+
+def test_reaching_a_threshold_raises_the_revision_once() -> None:
+    stays, ids = at_first(), Ids()
+    revisions = [
+        change.after.revision
+        for minute in (0, 5, 10, 15)
+        for change in stays.advance(fix(minute, "a"), ids)
+        if change.after is not None
+    ]
+    assert revisions == [1, 1, 2, 2]
+
+
+def test_a_late_fix_that_shortens_a_stay_takes_its_dwell_back() -> None:
+    whole = [fix(0, "a"), fix(9, "a"), fix(10, "a")]
+    assert [v.dwelled for v in taken(whole).visits.values()] == [(LONG_S,)]
+    split = taken([*whole, fix(5)])
+    assert [v.dwelled for v in split.visits.values()] == [(), ()]
+
+
+def test_a_threshold_taken_away_stays_reached_while_the_stay_is_long_enough() -> None:
+    track = taken([fix(0, "a"), fix(10, "a"), fix(20, "a")])
+    track.stays.dwelled = never
+    [change] = track.take(fix(-1, "a", number=900), Ids())
+    assert change.after is not None
+    assert change.after.dwelled == (LONG_S,)
+
+
+def test_what_was_tentative_is_known_after_a_late_fix_too() -> None:
+    late_last = taken([fix(0), fix(2, tentative=["a"]), fix(1)])
+    assert late_last.stays.maybe == {"a": [at(2)]}
+    late_last.take(fix(2.5, tentative=["a"]), Ids())
+    [visit] = late_last.visits.values()
+    assert visit.entered_at == at(2)
+
+
+def closed_by_place(fixes: Iterable[Fix], minute: float) -> Track:
+    """After ``fixes`` the store "a" closes."""
+    track = taken(fixes)
+    visit = closed(track.stays.going_on.pop("a"), ClosedBy.STORE_CLOSED, at(minute))
+    track.visits[visit.visit_id] = visit
+    track.ended_until = visit.ended_at
+    return track
+
+
+def test_a_visit_that_the_place_ended_goes_on_by_no_later_fix() -> None:
+    for later in (fix(25, "a"), fix(25, uncertain=["a"]), fix(25, uncertain=[ANY_STORE])):
+        track = closed_by_place([fix(0, "a"), fix(10, "a")], 20)
+        [ended] = track.visits.values()
+        track.take(later, lambda: UUID(int=50))
+        assert track.visits[ended.visit_id] == ended
+
+
+def test_whoever_stays_on_in_a_store_that_closed_has_another_visit() -> None:
+    track = closed_by_place([fix(0, "a"), fix(10, "a")], 20)
+    [change] = track.take(fix(25, "a", number=999), lambda: UUID(int=50))
+    assert change.before is None
+    assert sorted((v.entered_at, v.closed_by) for v in track.visits.values()) == [
+        (START, ClosedBy.STORE_CLOSED),
+        (at(25), None),
+    ]
+
+
+def test_a_late_fix_from_before_the_closing_amends_and_the_place_still_ends_it() -> None:
+    track = closed_by_place([fix(5, "a"), fix(10, "a")], 20)
+    track.take(fix(0, "a", number=900), lambda: UUID(int=50))
+    track.take(fix(15, "a", number=901), lambda: UUID(int=51))
+    [visit] = track.visits.values()
+    assert (visit.entered_at, visit.left_at) == (START, at(15))
+    assert (visit.closed_by, visit.ended_at) == (ClosedBy.STORE_CLOSED, at(20))
+
+
+def test_a_late_fix_outside_before_the_closing_is_when_the_subject_left() -> None:
+    track = closed_by_place([fix(5, "a"), fix(10, "a")], 20)
+    track.take(fix(15, number=900), lambda: UUID(int=50))
+    [visit] = track.visits.values()
+    assert (visit.closed_by, visit.left_at, visit.ended_at) == (ClosedBy.LEFT, at(10), None)
+
+
+def test_a_fix_from_before_the_closing_after_a_pause_ends_the_earlier_visit() -> None:
+    track = closed_by_place([fix(0, "a", "b"), fix(10, "a", "b")], 60)
+    track.take(fix(50, number=900), Ids(50))
+    ends = {visit.store_id: visit.closed_by for visit in track.visits.values()}
+    assert ends == {"a": ClosedBy.GAP, "b": ClosedBy.GAP}
+    assert track.stays.going_on == {}
+
+
+def test_a_device_ahead_of_time_was_inside_until_its_last_fix() -> None:
+    track = closed_by_place([fix(0, "a"), fix(10, "a")], 8)
+    [visit] = track.visits.values()
+    assert visit.ended_at == at(10)
+
+
+def test_a_fix_later_than_a_week_after_its_neighbours_changes_no_visit() -> None:
+    known = [fix(0, "a"), fix(20, "a")]
+    track = taken(known)
+    before = dict(track.visits)
+    for days_late, changes in ((7, 1), (8, 0)):
+        track = taken(known)
+        late = fix(10, number=900)._replace(received_at=at(0) + timedelta(days=days_late))
+        assert bool(track.take(late, Ids())) == bool(changes)
+        assert track.beyond == ({late.check_in_id} if days_late > 7 else set())
+        assert (track.visits == before) is not bool(changes)

@@ -1,5 +1,6 @@
 """Person-visits as unions of intervals, and spend."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import UUID
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from services.member_api.timeline.domain import (
     Purchase,
     Stay,
+    count_dwells,
     count_visits,
     first_purchase,
     spend_minor,
@@ -88,3 +90,10 @@ def test_spend_is_kept_by_currency() -> None:
 def test_the_first_purchase_is_the_earliest() -> None:
     assert first_purchase([purchase(5, 1), purchase(2, 1), purchase(9, 1)]) == purchase(2, 1)
     assert first_purchase([]) is None
+
+
+def test_of_a_person_visit_one_stay_that_dwelled_is_enough() -> None:
+    brief, long = stay(0, 10), replace(stay(5, 40), dwelled=True)
+    assert count_dwells([brief, long, stay(50, 55)]) == {"s1": 1}
+    assert count_dwells([brief, stay(50, 55)]) == {}
+    assert count_dwells([long, replace(stay(50, 90), dwelled=True)]) == {"s1": 2}

@@ -18,7 +18,7 @@ from shared.contracts.events import NOT_IN_TIMELINE, EventType
 from shared.ids import birth_person_id
 from tests.conftest import Tokens
 from tests.member_api.conftest import Known, Tell, key
-from tests.member_api.events import app_user, at, check_in, event, redeemed
+from tests.member_api.events import app_user, at, check_in, dwelled, event, redeemed
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ async def test_invitations_shown_and_stays_dwelled_stand_in_the_timeline(
 ) -> None:
     await tell(
         event("invitation_shown", subject, "i", time=at(300), data={"campaign": "c"}),
-        event("visit_dwelled", subject, "d", time=at(301), store_id="s1"),
+        dwelled(subject, uuid4(), 60, entered_at=at(300)),
     )
 
     items = (await read(limit=2))["items"]

@@ -5,12 +5,13 @@ from typing import Any
 
 import orjson
 
-from services.geo_api.checkins.domain import Answer, CheckIn, CheckInStatus, Verdict
+from services.geo_api.checkins.domain import Answer, CheckIn, CheckInStatus
 from services.geo_api.checkins.service.outcome import Outcome
 from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import Decision, GrantedCoupon
 from services.geo_api.presence.domain import Change, Transition
 from services.geo_api.presence.matching import FenceMatch
+from services.geo_api.presence.verdict import Verdict
 from services.geo_api.subjects.domain import NotRecorded
 
 

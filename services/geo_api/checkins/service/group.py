@@ -22,7 +22,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins import repository
-from services.geo_api.checkins.domain import Answer, CheckIn, Verdict, distinct
+from services.geo_api.checkins.domain import Answer, CheckIn, distinct
 from services.geo_api.checkins.repository import Key
 from services.geo_api.checkins.service import answers, stays, writing
 from services.geo_api.checkins.service.consent import admit, speaks_for_itself, without_consent
@@ -32,6 +32,7 @@ from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import Situation
 from services.geo_api.offers.service import grants
 from services.geo_api.presence.domain import Transition
+from services.geo_api.presence.verdict import Verdict
 from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects import service as locking
 from services.geo_api.subjects.domain import NotRecorded, SubjectState, falls_under_erasure
@@ -174,7 +175,7 @@ class Group:
         verdict = self.verdicts[check_in.key]
         invitation = None
         welcome = reason is not NotRecorded.ERASED and not check_in.is_too_late
-        if verdict.inside and welcome and _may_be_invited(state):
+        if verdict.arrives and welcome and _may_be_invited(state):
             invitation = self.tools.inviter.invite(
                 check_in.subject_id, verdict.deepest_store, check_in.received_at
             )

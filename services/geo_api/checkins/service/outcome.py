@@ -6,13 +6,16 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.geo_api.checkins.domain import Answer, CheckIn, Verdict
+from services.geo_api.checkins.domain import Answer, CheckIn
 from services.geo_api.checkins.service.exact import DayKeys
 from services.geo_api.invitations.service import Inviter, ShownInvitation
 from services.geo_api.offers.domain import Decision, GrantedCoupon, OfferBook, Presence
 from services.geo_api.offers.service.grants import GrantContext
-from services.geo_api.presence.domain import Change, Track, Transition
+from services.geo_api.presence.domain import Change, Transition
 from services.geo_api.presence.matching import FenceIndex, FenceMatch
+from services.geo_api.presence.rule import ArrivalRule
+from services.geo_api.presence.track import Track
+from services.geo_api.presence.verdict import NOWHERE, Verdict, Zoned
 from services.geo_api.subjects.domain import SubjectState, Vouch
 from shared.feed.tables import FeedTables
 from shared.keys import GeoKeys
@@ -33,7 +36,7 @@ class FencesInForce(Protocol):
     def stores(self) -> Mapping[str, "StoreInForce"]: ...
 
 
-class StoreInForce(Protocol):
+class StoreInForce(Zoned, Protocol):
     @property
     def tags(self) -> frozenset[str]: ...
 
@@ -45,7 +48,7 @@ class CurrentOffers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What deciding needs besides the database: the process's memory, keys and ids."""
+    """What deciding needs besides the database: the process's memory, keys, ids and rule."""
 
     fences: CurrentFences
     offers: CurrentOffers
@@ -54,21 +57,23 @@ class Tools:
     day_keys: DayKeys
     feed_tables: FeedTables
     new_id: Callable[[], UUID]
+    rule: ArrivalRule
 
     def grant_context(self, now: datetime) -> GrantContext:
         return GrantContext(now=now, storage=self.keys.storage, new_id=self.new_id)
 
 
-_NOWHERE = Verdict(frozenset(), frozenset(), ())
-
-
 @dataclass(slots=True)
 class Outcome:
-    """An admitted check-in with everything decided about it."""
+    """An admitted check-in with everything decided about it.
+
+    ``counts`` off: it came too late to change visits, and never will.
+    """
 
     check_in: CheckIn
     consent: Vouch
-    verdict: Verdict = _NOWHERE
+    verdict: Verdict = NOWHERE
+    counts: bool = True
     changes: Sequence[Change] = ()
     transitions: Mapping[str, Transition] = field(default_factory=dict)
     matches: Sequence[tuple[FenceMatch, Transition | None]] = ()

@@ -8,15 +8,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import CheckIn, as_fix
+from services.geo_api.checkins.service.last_fix import last_fix, placed
 from services.geo_api.checkins.service.outcome import FencesInForce, Outcome, Tools
 from services.geo_api.offers.domain import Presence
+from services.geo_api.places.schedules import in_force
 from services.geo_api.presence import repository as presence
-from services.geo_api.presence.domain import Change, Stays, Track, Transition, Visit, transitions
-from services.geo_api.presence.matching import FenceMatch
+from services.geo_api.presence.crossing import LONGEST_PAUSE, Placed, crossed, may_cross
+from services.geo_api.presence.domain import Change, Stays, Transition, Visit, transitions
+from services.geo_api.presence.dwelling import Thresholds
+from services.geo_api.presence.matching import Fence, FenceMatch
 from services.geo_api.presence.matching import Fix as Position
+from services.geo_api.presence.track import Track
 from services.geo_api.subjects.domain import SubjectState
 
 Tracks = dict[UUID, Track]
+
+_CORROBORATED_CONFIDENCE = 2
+"""What two fixes inside deserve, however small the overlap of either."""
 
 
 async def advance(
@@ -26,46 +34,71 @@ async def advance(
     states: Mapping[UUID, SubjectState],
 ) -> Tracks:
     """Let each fix change its subject's visits; ``outcomes`` are ordered by occurrence."""
-    tracks = await _load(connection, outcomes, states)
     fences = tools.fences.current
+    tracks = await _load(connection, tools, fences, outcomes, states)
     for outcome in outcomes:
         track = tracks[outcome.check_in.subject_id]
+        _mind_closed_stores(outcome, track, fences)
         outcome.changes = track.take(as_fix(outcome.check_in, outcome.verdict), tools.new_id)
-        outcome.transitions = transitions(outcome.changes)
+        outcome.counts = outcome.check_in.check_in_id not in track.beyond
+        if outcome.changes:
+            outcome.transitions = transitions(outcome.changes)
         outcome.matches = [*_matches(outcome)]
-        outcome.presences = tuple(_presences(outcome, track, fences))
+        if outcome.verdict.arrives or outcome.verdict.tentative:
+            outcome.presences = tuple(_presences(outcome, track, fences))
     _add_fences_left(outcomes, fences)
+    await _add_fences_crossed(tools, outcomes, states, fences)
     return tracks
 
 
 async def _load(
-    connection: AsyncConnection, outcomes: Sequence[Outcome], states: Mapping[UUID, SubjectState]
+    connection: AsyncConnection,
+    tools: Tools,
+    fences: FencesInForce,
+    outcomes: Sequence[Outcome],
+    states: Mapping[UUID, SubjectState],
 ) -> Tracks:
     firsts: dict[UUID, datetime] = {}
     for outcome in outcomes:
         firsts.setdefault(outcome.check_in.subject_id, outcome.check_in.occurred_at)
-    tracks = {
-        subject: Track(Stays(subject, {}, states[subject].last_occurred_at), [], {}, {})
-        for subject in firsts
-    }
+    thresholds = Thresholds(fences.index, fences.stores)
+    tracks = {subject: _track(tools, states[subject], thresholds) for subject in firsts}
     for visit in await presence.going_on(connection, list(firsts)):
         tracks[visit.subject_id].stays.going_on[visit.store_id] = visit
         tracks[visit.subject_id].visits[visit.visit_id] = visit
     late = {s: first for s, first in firsts.items() if _is_late(first, states[s])}
     if late:
-        await _load_late(connection, late, tracks)
+        await _load_late(connection, tools, late, tracks)
     return tracks
 
 
+def _track(tools: Tools, state: SubjectState, thresholds: Thresholds) -> Track:
+    maybe = {store: [*moments] for store, moments in state.maybe.items()} if state.maybe else {}
+    stays = Stays(
+        state.subject_id,
+        {},
+        state.last_occurred_at,
+        maybe,
+        rule=tools.rule,
+        dwelled=thresholds.reached,
+    )
+    return Track(stays, ended_until=state.ended_at)
+
+
 def _is_late(first: datetime, state: SubjectState) -> bool:
-    """Equal times count as late: which comes first is then a matter of the check-in ids."""
+    """Equal times count as late: which comes first is then a matter of the check-in ids.
+
+    So does a fix from before a place ended a visit, which may have gone on until then.
+    """
+    if state.ended_at is not None and first <= state.ended_at:
+        return True
     return state.last_occurred_at is not None and first <= state.last_occurred_at
 
 
 async def _load_late(
-    connection: AsyncConnection, late: Mapping[UUID, datetime], tracks: Tracks
+    connection: AsyncConnection, tools: Tools, late: Mapping[UUID, datetime], tracks: Tracks
 ) -> None:
-    fixes = await repository.fixes_since(connection, late)
+    fixes = await repository.fixes_since(connection, late, tools.rule.gap)
     starts = {
         subject: min([first, *(fix.occurred_at for fix in fixes[subject][:1])])
         for subject, first in late.items()
@@ -74,6 +107,14 @@ async def _load_late(
         tracks[subject].fixes = fixes[subject]
     for visit in await presence.since(connection, starts):
         tracks[visit.subject_id].visits[visit.visit_id] = visit
+
+
+def _mind_closed_stores(outcome: Outcome, track: Track, fences: FencesInForce) -> None:
+    """A fix from before its store closed finds no geofence there any more: that proves nothing."""
+    ended = track.ended_after(outcome.check_in.occurred_at)
+    gone = frozenset(store_id for store_id in ended if not fences.index.of_store(store_id))
+    if gone:
+        outcome.verdict = outcome.verdict.in_doubt_of(gone)
 
 
 def _matches(outcome: Outcome) -> Iterator[tuple[FenceMatch, Transition | None]]:
@@ -99,32 +140,76 @@ def _position(check_in: CheckIn) -> Position:
     return Position(check_in.position.lon, check_in.position.lat, check_in.accuracy_m)
 
 
+async def _add_fences_crossed(
+    tools: Tools,
+    outcomes: Sequence[Outcome],
+    states: Mapping[UUID, SubjectState],
+    fences: FencesInForce,
+) -> None:
+    """Add to each outcome the fences that its subject passed through since the fix before."""
+    before: dict[UUID, Placed | None] = {}
+    for outcome in outcomes:
+        check_in, now = outcome.check_in, placed(outcome.check_in)
+        if check_in.subject_id not in before:
+            state = states[check_in.subject_id]
+            before[check_in.subject_id] = await _just_before(tools, state, now)
+        last = before[check_in.subject_id]
+        before[check_in.subject_id] = now
+        if last is None or not may_cross(last, now, tools.rule):
+            continue
+        seen = outcome.verdict.arrives | outcome.verdict.tentative | outcome.verdict.uncertain
+        for fence in crossed(fences.index, last.spot, now.spot, tools.rule, seen):
+            if _in_force(fence, fences, now.at):
+                measured = fences.index.measure(fence.store_id, now.spot)
+                own = [match for match in measured if match.fence is fence]
+                outcome.matches = [*outcome.matches, *((match, Transition.CROSS) for match in own)]
+
+
+async def _just_before(tools: Tools, state: SubjectState, now: Placed) -> Placed | None:
+    """The stored fix that this one follows; None where that is too long ago to cross anything."""
+    last = state.last_occurred_at
+    if last is None or not last < now.at <= last + LONGEST_PAUSE:
+        return None
+    return await last_fix(state, tools.day_keys)
+
+
+def _in_force(fence: Fence, fences: FencesInForce, at: datetime) -> bool:
+    if fence.schedule is None:
+        return True
+    store = fences.stores.get(fence.store_id)
+    return in_force(fence.schedule, store.timezone if store else "UTC", at)
+
+
 def _presences(outcome: Outcome, track: Track, fences: FencesInForce) -> Iterator[Presence]:
-    entered = {
-        change.after.visit_id
-        for change in outcome.changes
-        if change.before is None and change.after is not None
-    }
+    """The stores that the fix is in: where it arrives, and where a visit holds a tentative one."""
+    began = {c.after.visit_id for c in outcome.changes if c.before is None and c.after is not None}
     best: dict[str, FenceMatch] = {}
     for match in outcome.verdict.matches:
         if match.inside:
             best.setdefault(match.fence.store_id, match)
-    for store_id in sorted(outcome.verdict.inside):
+    for store_id in sorted(outcome.verdict.arrives | outcome.verdict.tentative):
         visit = _visit_at(store_id, outcome, track)
-        store = fences.stores.get(store_id)
+        if visit is None and store_id not in outcome.verdict.arrives:
+            continue
+        store, found = fences.stores.get(store_id), best.get(store_id)
         yield Presence(
             store_id=store_id,
             tags=store.tags if store else frozenset(),
             visit_id=visit.visit_id if visit else None,
-            entered=visit is not None
-            and visit.visit_id in entered
-            and visit.entered_at == outcome.check_in.occurred_at,
-            geofence_id=best[store_id].fence.geofence_id,
-            geofence_version=best[store_id].fence.version,
-            confidence=best[store_id].confidence,
+            entered=visit is not None and visit.visit_id in began,
+            geofence_id=found.fence.geofence_id if found else None,
+            geofence_version=found.fence.version if found else None,
+            confidence=_confidence(store_id, found, outcome),
             since=visit.entered_at if visit else None,
             until=visit.last_inside_at if visit else None,
         )
+
+
+def _confidence(store_id: str, match: FenceMatch | None, outcome: Outcome) -> int:
+    """That of the fix or of the proof, if greater; at least 2 where another fix corroborates."""
+    verdict = outcome.verdict
+    least = _CORROBORATED_CONFIDENCE if store_id in verdict.tentative else 0
+    return max(match.confidence if match else 0, verdict.proven.get(store_id, 0), least)
 
 
 def _visit_at(store_id: str, outcome: Outcome, track: Track) -> Visit | None:

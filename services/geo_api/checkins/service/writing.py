@@ -12,6 +12,7 @@ from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import CheckIn
 from services.geo_api.checkins.repository import NewReceipt
 from services.geo_api.checkins.service.exact import coarse_cell, seal_exact
+from services.geo_api.checkins.service.last_fix import seal_last
 from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
 from services.geo_api.checkins.service.receipts import sealed
 from services.geo_api.checkins.service.stays import settled
@@ -19,8 +20,8 @@ from services.geo_api.feeding import tell
 from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import GrantedCoupon
 from services.geo_api.presence import repository as presence
-from services.geo_api.presence.domain import Track
 from services.geo_api.presence.events import visit_events
+from services.geo_api.presence.track import Track
 from services.geo_api.subjects import repository as subjects
 from shared.contracts.events import EventType
 from shared.direct import Statement
@@ -35,12 +36,12 @@ async def statements(tools: Tools, decided: Decided) -> list[Statement]:
     day_keys = {day: await tools.day_keys.prepare(day) for day in days}  # two around midnight
     kept, gone = settled(outcomes)
     return [
-        repository.writing(_columns(outcomes, day_keys)),
+        repository.writing(_columns(outcomes, day_keys, tools.rule.name)),
         repository.writing_receipts([_receipt(o, day_keys) for o in outcomes]),
         *presence.writing(kept),
         *presence.removing(gone),
         *presence.naming([*_aliases(decided.tracks)]),
-        *subjects.touching(_seen(decided)),
+        *subjects.touching(_seen(decided, day_keys)),
         *enqueuing(tools.feed_tables, [*_events(outcomes, decided.told)]),
     ]
 
@@ -48,7 +49,7 @@ async def statements(tools: Tools, decided: Decided) -> list[Statement]:
 DayKeys = Mapping[date, StorageKey]
 
 
-def _columns(outcomes: Sequence[Outcome], day_keys: DayKeys) -> Mapping[str, list[Any]]:
+def _columns(outcomes: Sequence[Outcome], day_keys: DayKeys, rule: str) -> Mapping[str, list[Any]]:
     check_ins = [outcome.check_in for outcome in outcomes]
     verdicts = [outcome.verdict for outcome in outcomes]
     consents = [outcome.consent for outcome in outcomes]
@@ -62,8 +63,11 @@ def _columns(outcomes: Sequence[Outcome], day_keys: DayKeys) -> Mapping[str, lis
         "accuracies": [c.accuracy_m for c in check_ins],
         "exact": [seal_exact(c, day_keys[c.received_at.date()]) for c in check_ins],
         "cells": [coarse_cell(c) for c in check_ins],
-        "inside": [",".join(sorted(v.inside)) for v in verdicts],
+        "arrives": [",".join(sorted(v.arrives)) for v in verdicts],
+        "tentative": [",".join(sorted(v.tentative)) for v in verdicts],
         "uncertain": [",".join(sorted(v.uncertain)) for v in verdicts],
+        "rules": [rule] * len(outcomes),
+        "counts": [outcome.counts for outcome in outcomes],
         "signals": [orjson.dumps(dict(c.signals)).decode() for c in check_ins],
         "purposes": [consent.purpose.value for consent in consents],
         "versions": [consent.version for consent in consents],
@@ -85,18 +89,27 @@ def _aliases(tracks: Mapping[UUID, Track]) -> Iterator[tuple[UUID, UUID, UUID]]:
             yield subject, former, present
 
 
-def _seen(decided: Decided) -> list[subjects.Seen]:
-    latest: dict[UUID, subjects.Seen] = {}
-    for check_in in (outcome.check_in for outcome in decided.outcomes):
-        subject = check_in.subject_id
-        latest[subject] = (
-            subject,
-            check_in.occurred_at,  # ordered by occurrence: the last one stands
-            check_in.received_at,
-            subject in decided.told,
-            decided.states[subject].erased_at,
+def _seen(decided: Decided, day_keys: DayKeys) -> list[subjects.Seen]:
+    """What each subject's row has to remember; by the order of occurrence the last one stands."""
+    latest = {outcome.check_in.subject_id: outcome.check_in for outcome in decided.outcomes}
+    seen = []
+    for subject, check_in in latest.items():
+        state, maybe = decided.states[subject], decided.tracks[subject].stays.maybe
+        known = state.last_occurred_at
+        is_last = known is None or check_in.occurred_at >= known
+        key = day_keys[check_in.received_at.date()]
+        seen.append(
+            subjects.Seen(
+                subject,
+                check_in.occurred_at,
+                check_in.received_at,
+                told=subject in decided.told,
+                erased_at=state.erased_at,
+                last=seal_last(check_in, key) if is_last else None,
+                maybe=orjson.dumps(maybe).decode() if maybe else None,
+            )
         )
-    return list(latest.values())
+    return seen
 
 
 def _events(outcomes: Sequence[Outcome], told: Mapping[UUID, bytes]) -> Iterator[PreparedEvent]:

@@ -13,7 +13,8 @@ from services.geo_api.offers.domain import Candidate, Presence, Situation, Trigg
 from services.geo_api.offers.eligibility import Grants, Past, Stay
 from services.geo_api.offers.repository import grants as repository
 from services.geo_api.presence import repository as presence
-from services.geo_api.presence.domain import GAP, Visit, VisitState
+from services.geo_api.presence.domain import Visit, VisitState
+from services.geo_api.presence.rule import GAP
 
 SIBLINGS_LOOK_BACK = timedelta(days=7)
 """A visit that another subject of the person ended longer ago joins no visit of now.

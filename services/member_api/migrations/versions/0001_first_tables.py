@@ -345,6 +345,7 @@ def upgrade() -> None:
         sa.Column("exited_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expired_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("dwelled", sa.ARRAY(sa.Integer()), server_default="{}", nullable=False),
         sa.CheckConstraint(
             "(exited_at IS NULL) = (exited_from IS NULL)", name=op.f("ck_visits_exit_whole")
         ),

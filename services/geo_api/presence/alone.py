@@ -13,7 +13,8 @@ import numpy as np
 from services.geo_api.presence import together
 from services.geo_api.presence.earth import FAR_M, geodesic_m, point_of
 from services.geo_api.presence.geometry import lens, shares
-from services.geo_api.presence.outlines import FARTHEST_M
+from services.geo_api.presence.nearest import nearest, sums
+from services.geo_api.presence.outlines import FARTHEST_M, STAR
 from services.geo_api.presence.table import CIRCLE, EDGE_M, GRAZE_M, WIDE, FenceTable
 from services.geo_api.presence.together import Measures
 from shared.geo import WGS84
@@ -67,16 +68,16 @@ def _flat(table: FenceTable, number: int, spot: Spot, step: tuple[float, float, 
     lon, lat, accuracy = spot
     outline, outlines = table.outline[number], table.outlines
     x, y = outlines.place(outline, step)
-    if outlines.pieces(outline) > _MANY_PIECES:
+    if outlines.kind[outline] != STAR and outlines.pieces(outline) > _MANY_PIECES:
         place = np.array([x]), np.array([y])
         return _first(together.flats(table, np.array([number]), np.array([spot]).T, place))
-    metres, side = outlines.nearest(outline, x, y)
+    metres, side = nearest(outlines, outline, x, y)
     inside = side > 0
     if side == 0 or metres < EDGE_M:
         inside = table.covers(number, lon, lat, metres)
     if metres < accuracy - GRAZE_M:
-        sums = outlines.sums(outline, x, y, accuracy)
-        overlap, share = shares(sums, outlines.area[outline], accuracy)
+        common = sums(outlines, outline, x, y, accuracy)
+        overlap, share = shares(common, outlines.area[outline], accuracy)
     else:
         overlap = share = 1.0 if inside else 0.0
     return -metres if inside else metres, inside, overlap, share

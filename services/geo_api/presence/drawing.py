@@ -1,9 +1,10 @@
 """Outlines drawn flat, many at once: from stored geometries to the arrays of ``Outlines``."""
 
+import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.geo_api.presence.cells import expanded
 from services.geo_api.presence.earth import flat, points_on
-from services.geo_api.presence.outlines import WIDEST_M, Outlines
+from services.geo_api.presence.outlines import RING, RINGS, STAR, WIDEST_M, Outlines
 from shared.boundary import Floats, Ints, metres_per_degree
 from shared.lonlat import ANTIMERIDIAN_DEG
 
@@ -19,6 +20,8 @@ _NORTHERNMOST_DEG = 85.0
 _BEND_M = 1e-4
 _RADIUS_M = 6_367_000.0
 _READ_AT_ONCE = 20_000
+_LEAST_TURN = 1e-6
+"""Radians, between two vertices as seen from the middle, for their order to be beyond doubt."""
 
 
 class Drawn(NamedTuple):
@@ -57,9 +60,10 @@ class _Sheet:
     box_owner: Ints
     counts: Ints
     xy: Floats
+    angle: NDArray[np.float32]
     area: Floats
-    longest: Floats
-    simple: NDArray[np.int8]
+    quarter: Floats
+    kind: NDArray[np.int8]
 
 
 def draw(wkbs: Sequence[bytes]) -> Drawn:
@@ -84,13 +88,13 @@ def draw(wkbs: Sequence[bytes]) -> Drawn:
 
 def _outlines(sheets: Sequence[_Sheet], middle: Floats) -> Outlines:
     start = np.cumsum(np.concatenate([[0], *(sheet.counts for sheet in sheets)]))
-    x, y, area, longest = array("d"), array("d"), array("d"), array("d")
+    x, y, angle, area, quarter = array("d"), array("d"), array("f"), array("d"), array("d")
+    kind = array("b")
+    wholes: tuple[array[Any], ...] = (x, y, angle, area, quarter, kind)
     for sheet in sheets:
-        x.frombytes(sheet.xy[:, 0].tobytes())
-        y.frombytes(sheet.xy[:, 1].tobytes())
-        area.frombytes(sheet.area.tobytes())
-        longest.frombytes(sheet.longest.tobytes())
-    simple = np.concatenate([sheet.simple for sheet in sheets])
+        columns = (*sheet.xy.T, sheet.angle, sheet.area, sheet.quarter, sheet.kind)
+        for whole, part in zip(wholes, columns, strict=True):
+            whole.frombytes(part.tobytes())
     sines = [
         array("d", function(degrees).tobytes())
         for degrees in middle.T
@@ -98,7 +102,7 @@ def _outlines(sheets: Sequence[_Sheet], middle: Floats) -> Outlines:
     ]
     return Outlines(
         array("i", start.astype(np.int32).tobytes()),
-        x, y, area, longest, array("b", simple.tobytes()), *sines,
+        x, y, angle, area, quarter, kind, *sines,
     )  # fmt: skip
 
 
@@ -118,10 +122,13 @@ def _draw(wkbs: NDArray[np.object_]) -> _Sheet:
     reach = np.full(len(fits), np.inf)
     if len(starts):
         reach[fits] = np.sqrt(np.fmax.reduceat(np.sum(xy * xy, axis=1), starts))
-    simple = np.bincount(rings.owner, minlength=len(starts)) == 1
+    kind = np.where(np.bincount(rings.owner, minlength=len(starts)) == 1, RING, RINGS)
+    angle, seen_whole = _directions(xy, starts, of)
+    kind[seen_whole & (kind == RING)] = STAR
     return _Sheet(
         fits, middle, reach, shapely.bounds(parts).reshape(-1, 4), box_owner,
-        np.bincount(of, minlength=len(starts)), xy, *_areas(xy, starts), simple.astype(np.int8),
+        np.bincount(of, minlength=len(starts)), xy, angle, *_areas(xy, starts),
+        kind.astype(np.int8),
     )  # fmt: skip
 
 
@@ -188,7 +195,7 @@ def _parted(xy: Floats, rings: _Rings, of: Ints) -> tuple[Floats, Ints]:
 
 
 def _areas(xy: Floats, starts: Ints) -> tuple[Floats, Floats]:
-    """Square metres, as the sum over all pieces of the triangles with the middle; longest piece."""
+    """Square metres, as the sum over all pieces of the triangles with the middle, and ``quarter``."""
     if not len(starts):
         return np.empty(0), np.empty(0)
     x, y = xy.T
@@ -198,4 +205,21 @@ def _areas(xy: Floats, starts: Ints) -> tuple[Floats, Floats]:
     last = np.append(starts[1:], len(xy)) - 1  # from one outline to the next is no piece
     cross[last] = square[last] = 0
     areas: Floats = np.add.reduceat(cross, starts) / 2
-    return areas, np.sqrt(np.maximum.reduceat(square, starts))
+    return areas, np.maximum.reduceat(square, starts) / 4
+
+
+def _directions(
+    xy: Floats, starts: Ints, of: Ints
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """``Outlines.angle``, and which outlines are seen whole: all pieces lead left around the middle."""
+    if not len(starts):
+        return np.empty(0, np.float32), np.empty(0, np.bool_)
+    x, y = xy.T
+    square = x * x + y * y
+    left = x[:-1] * y[1:] - y[:-1] * x[1:] > _LEAST_TURN * np.sqrt(square[:-1] * square[1:])
+    left[starts[1:] - 1] = True  # from one outline to the next is no piece
+    angle = np.arctan2(y, x)
+    turned = (angle - angle[starts][of]) % math.tau
+    turned[starts] = angle[starts]
+    whole = np.logical_and.reduceat(np.append(left, True), starts)
+    return turned.astype(np.float32), whole

@@ -104,10 +104,15 @@ def crossings(
 def shares(sums: tuple[float, float], fence: float, accuracy: float) -> tuple[float, float]:
     """Overlap and share of areas: what is common, of the smaller area and of the accuracy circle.
 
-    ``sums`` are those of ``crossing``: what lies within by chords, and by arcs. ``fence`` is in square metres, ``accuracy`` in metres.
+    ``sums`` are those of ``crossing``: what lies within by chords, and by arcs. Where no edge
+    meets the circle but holes lie within it, all of its arc is in the outline. ``fence`` is in
+    square metres, ``accuracy`` in metres.
     """
+    cross, turn = sums
+    around_holes = turn == 0 and cross < 0
     square = accuracy * accuracy
-    common, circle = (sums[0] + square * (sums[1] % math.tau)) / 2, math.pi * square
+    arc = math.tau if around_holes else turn % math.tau
+    common, circle = (cross + square * arc) / 2, math.pi * square
     overlap, share = common / min(fence, circle), common / circle
     return min(max(overlap, 0.0), 1.0), min(max(share, 0.0), 1.0)
 

@@ -1,26 +1,31 @@
-"""Outlines as flat polygons, each in a plane of its own: how far their edges are and on which side.
+"""Outlines as flat polygons, each in a plane of its own, and what many places have to do with them.
 
 The plane touches the ellipsoid in the middle of the outline (``earth.flat``) and its error is
 within 0.1 mm for outlines of up to ``WIDEST_M`` and fixes up to ``FARTHEST_M`` from the middle.
-One outline at a time and many at once give equal bits, see ``earth``.
+``nearest`` has the same for one place, with equal bits (see ``earth``).
 """
 
-import math
 from array import array
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
+from services.geo_api.presence.cells import expanded
 from services.geo_api.presence.earth import flat
-from services.geo_api.presence.geometry import crossing
+from services.geo_api.presence.geometry import crossings
 from shared.boundary import Floats, Ints
 
 WIDEST_M = 1_500.0
 FARTHEST_M = 3_500.0
 
-_HALF = 0.5
-_ROUNDING_M = 1e-6
+RINGS, RING, STAR = 0, 1, 2
+"""Kinds of outlines: of several rings, of one, of one that is seen whole from the middle."""
+
+SAFE = 1 + 1e-9
+"""A piece is no nearer than this allows: its nearest place is within half of its length from one
+of its ends, so its square is at least that end's less a quarter of the square of its length."""
+
 _VERTICES_AT_ONCE = 12_000
 
 
@@ -30,16 +35,19 @@ class Outlines:
 
     ``start`` says where the vertices of each begin. A ring is closed, its interior on the left;
     a vertex that is NaN parts it from the next ring, and no comparison with it is true.
-    ``longest`` is the longest piece in metres. ``simple`` is 1 where there is a single ring, so that the nearest edge alone tells the side.
-    ``sin_lon`` and so on are of the middle, where the plane touches.
+    ``quarter`` is that of the square of its longest piece. Of one ring the nearest edge alone
+    tells the side. ``angle`` has the direction of a star's vertices as seen from the middle, in
+    radians from that of the first, which itself has its own. ``sin_lon`` and so on are of the
+    middle, where the plane touches.
     """
 
     start: "array[int]"
     x: "array[float]"
     y: "array[float]"
+    angle: "array[float]"
     area: "array[float]"
-    longest: "array[float]"
-    simple: "array[int]"
+    quarter: "array[float]"
+    kind: "array[int]"
     sin_lon: "array[float]"
     cos_lon: "array[float]"
     sin_lat: "array[float]"
@@ -59,52 +67,8 @@ class Outlines:
         sines = [np.frombuffer(column, np.float64)[outline] for column in columns]
         return flat(step, (sines[0], sines[1]), (sines[2], sines[3]))
 
-    def nearest(self, outline: int, x: float, y: float) -> tuple[float, int]:
-        """Metres to the nearest edge, and the side: 1 inside, -1 outside, 0 not told."""
-        first, end = self.start[outline], self.start[outline + 1]
-        vertices = zip(self.x[first:end], self.y[first:end], strict=True)
-        ax, ay = next(vertices)
-        least, nearest, piece = math.inf, 0, 0
-        for bx, by in vertices:
-            dx, dy, px, py = bx - ax, by - ay, x - ax, y - ay
-            along = (px * dx + py * dy) / (dx * dx + dy * dy)
-            if along > 0:
-                if along < 1:
-                    px -= along * dx
-                    py -= along * dy
-                else:
-                    px -= dx
-                    py -= dy
-            square = px * px + py * py
-            if square < least:
-                least, nearest = square, piece
-            ax, ay, piece = bx, by, piece + 1
-        side = self._side(first + nearest, first, end, x, y) if self.simple[outline] else 0
-        return math.sqrt(least), side
-
-    def _side(self, piece: int, first: int, end: int, x: float, y: float) -> int:
-        """On which side of its nearest piece a place is.
-
-        Where a vertex is nearest the two edges there count alike, each with length 1.
-        Source: J. A. Bærentzen and H. Aanæs, "Signed distance computation using the angle
-        weighted pseudonormal" (2005).
-        """
-        along, side = self._beside(piece, x, y)
-        if along <= 0:
-            side += self._beside(piece - 1 if piece > first else end - 2, x, y)[1]
-        elif along >= 1:
-            side += self._beside(piece + 1 if piece + 2 < end else first, x, y)[1]
-        return (side > 0) - (side < 0)
-
-    def _beside(self, piece: int, x: float, y: float) -> tuple[float, float]:
-        """How far along a piece, 0 to 1 on it, and how many metres to the left of its line."""
-        ax, ay = self.x[piece], self.y[piece]
-        dx, dy, px, py = self.x[piece + 1] - ax, self.y[piece + 1] - ay, x - ax, y - ay
-        length = dx * dx + dy * dy
-        return (px * dx + py * dy) / length, (dx * py - dy * px) / math.sqrt(length)
-
     def all_nearest(self, outline: Ints, x: Floats, y: Floats) -> tuple[Floats, Ints]:
-        """``nearest`` of many."""
+        """Metres to the nearest edges, and the sides: 1 inside, -1 outside, 0 not told."""
         metres, side = np.empty(len(outline)), np.empty(len(outline), dtype=np.intp)
         for chosen in self._portions(outline):
             found = self._nearest_of(outline[chosen], x[chosen], y[chosen])
@@ -123,16 +87,12 @@ class Outlines:
         met = np.flatnonzero(square == least[owner])
         met = met[np.diff(owner[met], prepend=-1) > 0]
         side = np.zeros(len(outline), dtype=np.intp)
-        told = np.flatnonzero(np.frombuffer(self.simple, np.int8)[outline])
+        told = np.flatnonzero(np.frombuffer(self.kind, np.int8)[outline] != RINGS)
         side[told] = self._sides(vertex[met[told]], outline[told], x[told], y[told])
         return np.sqrt(least), side
 
     def _candidates(self, outline: Ints, x: Floats, y: Floats) -> tuple[Ints, Ints, Ints]:
-        """Pieces that may be nearest: whose, the vertex each begins with, where each's begin.
-
-        The nearest place of a piece is within half of its length from one of its ends, and not
-        farther away than the nearest vertex.
-        """
+        """Pieces that may be nearest: whose, the vertex each begins with, where each's begin."""
         start = np.frombuffer(self.start, np.int32)
         counts = (start[outline + 1] - start[outline]).astype(np.intp)
         ends = np.cumsum(counts)
@@ -145,9 +105,8 @@ class Outlines:
         px *= px
         py *= py
         px += py
-        least = np.sqrt(np.fmin.reduceat(px, starts))
-        within = least + (np.frombuffer(self.longest)[outline] * _HALF + _ROUNDING_M)
-        near = px <= np.repeat(within * within, counts)
+        within = (np.fmin.reduceat(px, starts) + np.frombuffer(self.quarter)[outline]) * SAFE
+        near = px <= np.repeat(within, counts)
         near[:-1] |= near[1:]
         near[ends - 1] = False
         chosen = np.flatnonzero(near)
@@ -170,36 +129,25 @@ class Outlines:
         length = dx * dx + dy * dy
         return (px * dx + py * dy) / length, (dx * py - dy * px) / np.sqrt(length)
 
-    def sums(self, outline: int, x: float, y: float, radius: float) -> tuple[float, float]:
-        """The two sums of ``geometry.crossing`` for a circle around a place."""
-        first, end = self.start[outline], self.start[outline + 1]
-        vertices = zip(self.x[first:end], self.y[first:end], strict=True)
-        ax, ay = next(vertices)
-        px, py, square = ax - x, ay - y, radius * radius
-        far = radius + self.longest[outline] / 2
-        far = far * far
-        from_middle = px * px + py * py
-        cross = turn = 0.0
-        for bx, by in vertices:
-            qx, qy = bx - x, by - y
-            to_middle = qx * qx + qy * qy
-            # NaN is neither less than another number nor equal to itself.
-            if (from_middle < far and to_middle == to_middle) or (  # noqa: PLR0124
-                to_middle < far and from_middle == from_middle  # noqa: PLR0124
-            ):
-                part = crossing(px, py, qx, qy, square)
-                cross += part[0]
-                turn += part[1]
-            px, py, from_middle = qx, qy, to_middle
-        return cross, turn
-
     def all_sums(
         self, outline: Ints, x: Floats, y: Floats, radius: Floats
     ) -> tuple[Floats, Floats]:
-        """``sums`` of many; one by one, since few pieces of an outline meet a circle."""
-        columns = (column.tolist() for column in (outline, x, y, radius))
-        cross, turn = np.array([*map(self.sums, *columns)]).T
-        return cross, turn
+        """The two sums of ``geometry.crossing`` for circles around places."""
+        sums = np.empty((2, len(outline)))
+        start = np.frombuffer(self.start, np.int32)
+        for chosen in self._portions(outline):
+            begin = start[outline[chosen]]
+            owner, step = expanded((start[outline[chosen] + 1] - begin - 1).astype(np.intp))
+            piece, square = begin[owner] + step, radius[chosen] * radius[chosen]
+            px, py, qx, qy = self._ends(piece, x[chosen][owner], y[chosen][owner])
+            found = crossings((px, py), (qx, qy), square[owner])
+            sums[:, chosen] = [np.bincount(owner, each, len(square)) for each in found]
+        return sums[0], sums[1]
+
+    def _ends(self, piece: Ints, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Where a piece begins and ends, as seen from a place."""
+        xs, ys = np.frombuffer(self.x), np.frombuffer(self.y)
+        return xs[piece] - x, ys[piece] - y, xs[piece + 1] - x, ys[piece + 1] - y
 
     def _portions(self, outline: Ints) -> list[slice]:
         """The questions in portions whose pieces fit into the processor's cache."""

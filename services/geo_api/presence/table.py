@@ -14,7 +14,7 @@ from services.geo_api.presence.cells import NEAR_M, Cells
 from services.geo_api.presence.drawing import Drawn, draw
 from services.geo_api.presence.earth import points_on
 from services.geo_api.presence.geometry import covers, envelopes, widened
-from services.geo_api.presence.outlines import Outlines
+from services.geo_api.presence.outlines import RINGS, Outlines
 from shared.boundary import Floats, Ints, metres_per_degree
 from shared.geo import Area, Circle, Shape
 
@@ -89,8 +89,8 @@ def _numbers(numbered: Sequence[tuple[int, Shape]]) -> Ints:
 
 def _held(drawn: Drawn, areas: Sequence[tuple[int, Area]]) -> dict[int, shapely.Geometry]:
     """Prepared geometries of outlines that do not fit into a plane or have several rings."""
-    simple = np.append(np.frombuffer(drawn.outlines.simple, np.int8), 0)
-    asked = np.flatnonzero(simple[drawn.outline] == 0).tolist()
+    kind = np.append(np.frombuffer(drawn.outlines.kind, np.int8), RINGS)
+    asked = np.flatnonzero(kind[drawn.outline] == RINGS).tolist()
     held = {areas[n][0]: areas[n][1].geometry for n in asked}
     shapely.prepare(np.array([*held.values(), None], dtype=np.object_))
     return dict(held)

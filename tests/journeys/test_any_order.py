@@ -106,6 +106,7 @@ def _without_visit(data: dict[str, Any]) -> str:
     return str(sorted((name, str(value)) for name, value in data.items() if name != "visit_id"))
 
 
+@pytest.mark.slow
 async def test_200_orders_and_splits_give_the_same_visits_timeline_and_traits(
     geo: httpx.AsyncClient,
     member: httpx.AsyncClient,

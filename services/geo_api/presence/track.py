@@ -55,6 +55,12 @@ class Track:
                 del self.visits[change.before.visit_id]
         return changes
 
+    def before(self, check_in_id: UUID, occurred_at: datetime) -> UUID | None:
+        """The check-in right before one, as far as the fixes here reach back."""
+        order = occurred_at, check_in_id
+        place = bisect_left(self.fixes, order, key=lambda fix: fix.order)
+        return self.fixes[place - 1].check_in_id if place > 0 else None
+
     def ended_after(self, moment: datetime) -> frozenset[str]:
         """Stores that themselves ended a visit at ``moment`` or later."""
         if self.ended_until is None or self.ended_until < moment:

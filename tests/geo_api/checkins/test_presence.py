@@ -161,6 +161,25 @@ async def test_a_crossing_within_one_batch_is_seen_and_a_slow_one_is_not(
     assert [[m["transition"] for m in of_line] for of_line in matches] == [[], ["cross"], []]
 
 
+async def test_a_late_fix_crosses_nothing_where_another_lies_between(
+    geo: httpx.AsyncClient, walk: Walk
+) -> None:
+    await walk.at(60, latitude=north(2_000))
+    await walk.at(30, latitude=north(4_000))
+    lines = [
+        body(
+            kind="background",
+            subject=walk.who,
+            latitude=north(metres),
+            occurred_at=(walk.now - timedelta(seconds=seconds)).isoformat(),
+        )
+        for seconds, metres in ((80, -400), (45, 400))
+    ]
+    answer = await geo.post(f"{PATH}/batch", json=lines, headers=walk.headers)
+    matches = [orjson.loads(line)["matches"] for line in answer.content.splitlines()]
+    assert matches == [[], []]
+
+
 async def test_a_long_stay_is_told_once_and_taken_back_when_it_turns_out_shorter(
     walk: Walk, database_urls: DatabaseUrls
 ) -> None:

@@ -47,7 +47,7 @@ async def advance(
         if outcome.verdict.arrives or outcome.verdict.tentative:
             outcome.presences = tuple(_presences(outcome, track, fences))
     _add_fences_left(outcomes, fences)
-    await _add_fences_crossed(tools, outcomes, states, fences)
+    await _add_fences_crossed(tools, outcomes, states, tracks, fences)
     return tracks
 
 
@@ -144,18 +144,19 @@ async def _add_fences_crossed(
     tools: Tools,
     outcomes: Sequence[Outcome],
     states: Mapping[UUID, SubjectState],
+    tracks: Tracks,
     fences: FencesInForce,
 ) -> None:
     """Add to each outcome the fences that its subject passed through since the fix before."""
-    before: dict[UUID, Placed | None] = {}
+    places = {outcome.check_in.key: placed(outcome.check_in) for outcome in outcomes}
     for outcome in outcomes:
-        check_in, now = outcome.check_in, placed(outcome.check_in)
-        if check_in.subject_id not in before:
-            state = states[check_in.subject_id]
-            before[check_in.subject_id] = await _just_before(tools, state, now)
-        last = before[check_in.subject_id]
-        before[check_in.subject_id] = now
-        if last is None or not may_cross(last, now, tools.rule):
+        subject, now = outcome.check_in.subject_id, places[outcome.check_in.key]
+        before = tracks[subject].before(outcome.check_in.check_in_id, now.at)
+        if before is not None and (subject, before) in places:
+            last: Placed | None = places[subject, before]
+        else:
+            last = await _last_known(tools, states[subject], before, now)
+        if last is None or not outcome.counts or not may_cross(last, now, tools.rule):
             continue
         seen = outcome.verdict.arrives | outcome.verdict.tentative | outcome.verdict.uncertain
         for fence in crossed(fences.index, last.spot, now.spot, tools.rule, seen):
@@ -165,10 +166,14 @@ async def _add_fences_crossed(
                 outcome.matches = [*outcome.matches, *((match, Transition.CROSS) for match in own)]
 
 
-async def _just_before(tools: Tools, state: SubjectState, now: Placed) -> Placed | None:
-    """The stored fix that this one follows; None where that is too long ago to cross anything."""
-    last = state.last_occurred_at
-    if last is None or not last < now.at <= last + LONGEST_PAUSE:
+async def _last_known(
+    tools: Tools, state: SubjectState, before: UUID | None, now: Placed
+) -> Placed | None:
+    """The subject's last stored fix, if it is the one right before this and not too long ago."""
+    at = state.last_occurred_at
+    if at is None or state.last is None or not at < now.at <= at + LONGEST_PAUSE:
+        return None
+    if before not in (None, state.last.check_in_id):
         return None
     return await last_fix(state, tools.day_keys)
 

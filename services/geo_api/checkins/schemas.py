@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.geo_api.checkins.domain import CheckInKind, CheckInStatus
 from services.geo_api.presence.domain import ClosedBy, Transition
+from services.geo_api.presence.rule import Reason, Standing
 from services.geo_api.subjects.domain import NotRecorded
 from services.geo_api.subjects.schemas import SubjectIn
 from shared.contracts.events import Purpose
@@ -130,12 +131,34 @@ class DecisionOut(BaseModel):
     reason: str | None
 
 
+class ConsideredOut(BaseModel):
+    """A geofence that was looked at, near misses included: where the fix stands, and why."""
+
+    store_id: str
+    geofence_id: str
+    geofence_version: int
+    distance_m: float
+    overlap: float
+    least_overlap: float
+    share: float
+    confidence: int
+    standing: Standing
+    reason: Reason
+
+
 class AnswerOut(BaseModel):
-    """What a check-in gives back; a repeat gives the same. ``decisions`` with ``?explain=true``."""
+    """What a check-in gives back; a repeat gives the same.
+
+    With ``?explain=true``: the ``rule`` of arrival, what it ``considered``, ``clear_beyond_m`` how
+    far from an edge the fix is surely outside, and the ``decisions`` on offers.
+    """
 
     check_in: CheckInOut
     matches: list[MatchOut]
     visits: list[VisitOut]
     coupons: list[CouponOut]
     invitation: InvitationOut | None
+    rule: str | None = None
+    clear_beyond_m: float | None = None
+    considered: list[ConsideredOut] | None = None
     decisions: list[DecisionOut] | None = None

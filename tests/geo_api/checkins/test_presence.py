@@ -251,3 +251,17 @@ async def test_the_last_fix_is_sealed_and_gone_with_the_key_of_its_day(
     async with database.begin() as connection:
         await connection.execute(text("UPDATE geo.day_keys SET wrapped_key = NULL"))
     assert await last_fix(state, DayKeys(database, storage)) is None
+
+
+async def test_the_explanation_tells_every_fence_considered_and_why(walk: Walk) -> None:
+    sent = body(kind="background", subject=walk.who, **AT_EDGE)
+    response = await walk.geo.post(PATH, params={"explain": True}, json=sent, headers=walk.headers)
+    explained = response.json()
+    assert (explained["rule"], explained["clear_beyond_m"]) == (DEFAULT_RULE.name, 80)
+    [considered] = explained["considered"]
+    [match] = explained["matches"]
+    same = ("store_id", "geofence_id", "geofence_version", "distance_m", "overlap", "confidence")
+    assert [considered[name] for name in same] == [match[name] for name in same]
+    assert (considered["standing"], considered["reason"]) == ("tentative", "overlap_too_small")
+    assert considered["overlap"] < considered["least_overlap"] == 0.75
+    assert (await walk.at(-1, latitude=north(170), accuracy_m=60))["matches"] == []

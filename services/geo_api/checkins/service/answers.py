@@ -6,16 +6,18 @@ from typing import Any
 import orjson
 
 from services.geo_api.checkins.domain import Answer, CheckIn, CheckInStatus
+from services.geo_api.checkins.service import explaining
 from services.geo_api.checkins.service.outcome import Outcome
 from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import Decision, GrantedCoupon
 from services.geo_api.presence.domain import Change, Transition
 from services.geo_api.presence.matching import FenceMatch
+from services.geo_api.presence.rule import ArrivalRule
 from services.geo_api.presence.verdict import Verdict
 from services.geo_api.subjects.domain import NotRecorded
 
 
-def accepted(outcome: Outcome) -> Answer:
+def accepted(outcome: Outcome, rule: ArrivalRule) -> Answer:
     body = {
         "check_in": _check_in(outcome.check_in, CheckInStatus.ACCEPTED, None),
         "matches": [_match(match, transition) for match, transition in outcome.matches],
@@ -23,7 +25,11 @@ def accepted(outcome: Outcome) -> Answer:
         "coupons": [*map(_coupon, outcome.coupons)],
         "invitation": _invitation(outcome.invitation),
     }
-    return Answer(201, _json(body), _json({"decisions": [*map(_decision, outcome.decisions)]}))
+    explanation = {
+        **explaining.presence(outcome.verdict, outcome.check_in.accuracy_m, rule),
+        "decisions": [*map(_decision, outcome.decisions)],
+    }
+    return Answer(201, _json(body), _json(explanation))
 
 
 def not_recorded(

@@ -153,7 +153,7 @@ class Group:
         for outcome, grant in zip(outcomes, granted.given, strict=True):
             outcome.coupons, outcome.decisions = grant.coupons, grant.decisions
             outcome.invitation = self._invite(outcome, states)
-            outcome.answer = answers.accepted(outcome)
+            outcome.answer = answers.accepted(outcome, self.tools.rule)
             self.results[outcome.check_in.key] = outcome.answer
         decided = Decided(outcomes, tracks, states, told)
         statements = await writing.statements(self.tools, decided)

@@ -31,6 +31,7 @@ COMMANDS = {
     "export": Command("cli.commands.export", "write stores as GeoJSON, CSV or KML"),
     "replay": Command("cli.commands.replay", "send the check-ins of a file"),
     "demo": Command("cli.commands.demo", "walk seeded visitors about a small city"),
+    "simulate": Command("cli.commands.simulate", "compare rules of arrival on simulated people"),
     "dump": Command("cli.commands.dump", "print the state, for comparing two runs"),
     "check-matching": Command(
         "cli.commands.check_matching", "compare matching in memory with PostGIS, point by point"

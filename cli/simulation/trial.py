@@ -1,0 +1,151 @@
+"""One seeded run: every rule on the same people, edges, golden tracks and spoofers."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from cli.simulation.checking import Checked, check
+from cli.simulation.deciding import RULES, Found, decide, fence_index, look
+from cli.simulation.edges import boundary_hours
+from cli.simulation.golden import golden_tracks
+from cli.simulation.reports import BEGINNING, Report, Trouble, in_order_of_arrival, moment
+from cli.simulation.scoring import Score, score, total
+from cli.simulation.sources import SOURCES
+from cli.simulation.spoofing import Believed, believed, spoofers
+from cli.simulation.town import RADII_M, Walker, street, walkers
+from services.geo_api.presence.matching import FenceIndex
+from services.geo_api.presence.rule import DEFAULT_RULE
+
+_WALKERS_PER_EDGE = 24
+_WALKERS_PER_SPOOFER = 24
+_SILENT_AFTER_S = 3_600.0
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+Cell = tuple[str, str, str]
+"""(rule, source, store)."""
+
+STEPS = len(RULES) + 4
+"""How often ``run_trial`` says that it got on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is simulated; a run is decided by these three numbers."""
+
+    seed: int = 1
+    walkers: int = 96
+    hours: float = 4.0
+
+
+@dataclass(slots=True)
+class Trial:
+    """What came of a run.
+
+    ``late`` are check-ins that arrived after a later one of the same person, and
+    ``changed_by_order`` the default rule's visits that are others when none does.
+    """
+
+    scale: Scale
+    check_ins: int = 0
+    late: int = 0
+    changed_by_order: int = 0
+    scores: dict[Cell, Score] = field(default_factory=lambda: defaultdict(Score))
+    golden: list[Checked] = field(default_factory=list)
+    believed: list[Believed] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not self.changed_by_order and not any(checked.faults for checked in self.golden)
+
+    def of(self, rule: str, source: str | None = None) -> Score:
+        """Over all stores, and over all sources unless one is named."""
+        return total(
+            score
+            for (by, seen, _), score in self.scores.items()
+            if by == rule and source in (None, seen)
+        )
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "seed": self.scale.seed,
+            "walkers": self.scale.walkers,
+            "hours": self.scale.hours,
+            "check_ins": self.check_ins,
+            "late": self.late,
+            "changed_by_order": self.changed_by_order,
+            "rules": [{"rule": rule, **self.of(rule).document()} for rule in RULES],
+            "cells": [
+                {
+                    "rule": rule,
+                    "source": source.name,
+                    "accuracy_m": source.accuracy_m,
+                    "radius_m": radius_m,
+                    **self.scores[rule, source.name, f"sim-{radius_m}"].document(),
+                }
+                for source in SOURCES
+                for radius_m in RADII_M
+                for rule in RULES
+            ],
+            "golden": [checked.document() for checked in self.golden],
+            "trust": [one.document() for one in self.believed],
+        }
+
+
+def run_trial(scale: Scale, advance: Callable[[], None] = lambda: None) -> Trial:
+    trial = Trial(scale)
+    people = list(walkers(scale.seed, scale.walkers, scale.hours, Trouble()))
+    sent = in_order_of_arrival(person.sent for person in people)
+    trial.check_ins = len(sent)
+    index = fence_index(street())
+    near = look(index, sent)
+    until = moment(max(person.path.until_s for person in people) + _SILENT_AFTER_S)
+    found: dict[str, list[Found]] = {}
+    for name, rule in RULES.items():
+        found[name] = decide(sent, near, rule, until)
+        _weigh(trial, name, people, found[name])
+        advance()
+    trial.late, trial.changed_by_order = _by_order(index, sent, found["default"], until)
+    advance()
+    for cell, made in boundary_hours(scale.seed, max(1, scale.walkers // _WALKERS_PER_EDGE)):
+        trial.scores[cell].add(made)
+    advance()
+    trial.golden = [check(track, DEFAULT_RULE) for track in golden_tracks()]
+    advance()
+    trial.believed = [believed("honest", sent, found["default"]), *_pretenders(scale)]
+    advance()
+    return trial
+
+
+def _weigh(trial: Trial, rule: str, people: Sequence[Walker], visits: Sequence[Found]) -> None:
+    by_place: Mapping[tuple[str, str], list[Found]] = defaultdict(list)
+    for visit in visits:
+        by_place[visit.subject, visit.store_id].append(visit)
+    for person in people:
+        for shop in street():
+            its = by_place[person.name, shop.store_id]
+            made = score(person.path.stays(shop), its, BEGINNING)
+            trial.scores[rule, person.source.name, shop.store_id].add(made)
+
+
+def _by_order(
+    index: FenceIndex, sent: Sequence[Report], visits: Sequence[Found], until: datetime
+) -> tuple[int, int]:
+    """How many check-ins came late, and how many visits that made others than in order."""
+    ordered = sorted(sent, key=lambda report: report.occurred_at)
+    again = decide(ordered, look(index, ordered), DEFAULT_RULE, until)
+    changed = {visit.retold for visit in again} ^ {visit.retold for visit in visits}
+    latest: dict[str, datetime] = {}
+    late = 0
+    for report in sent:
+        late += report.occurred_at < latest.get(report.subject, report.occurred_at)
+        latest[report.subject] = max(report.occurred_at, latest.get(report.subject, _LONG_AGO))
+    return late, len(changed)
+
+
+def _pretenders(scale: Scale) -> Iterator[Believed]:
+    index = fence_index(street())
+    each = max(2, scale.walkers // _WALKERS_PER_SPOOFER)
+    for kind, sent in spoofers(scale.seed, each, scale.hours).items():
+        yield believed(kind.value, sent, decide(sent, look(index, sent), DEFAULT_RULE))

@@ -15,6 +15,7 @@ from cli.arguments import between
 from cli.client import TIMEOUT, add_connection_arguments, bearer, geo_url
 from cli.output import CommandFailed, Output
 from cli.progress import file_progress
+from cli.rows import pairs
 from cli.simulation.deciding import decide, fence_index, look
 from cli.simulation.plot import plot
 from cli.simulation.reports import Report, Trouble, in_order_of_arrival
@@ -23,6 +24,7 @@ from cli.simulation.showing import show
 from cli.simulation.spoofing import spoofers
 from cli.simulation.town import street, walkers
 from cli.simulation.trial import STEPS, Scale, Trial, run_trial
+from cli.simulation.trying import NAMES, rules_with
 from cli.tally import summary
 from services.geo_api.presence.rule import RULES
 
@@ -30,6 +32,7 @@ _EXAMPLES = """examples:
   ./solomo simulate                            compare the rules, a few seconds
   ./solomo simulate --out rules.svg            and draw it
   ./solomo simulate --seed 7 --walkers 400     other people, and more of them
+  ./solomo simulate --try clear_margin_m=50    what another number would change
   ./solomo simulate --json | jq '.cells[]'     every number
   ./solomo simulate --send --walkers 20        send the check-ins to this installation and
                                                compare its visits; leaves stores sim-25 to
@@ -53,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"who run errands, a quarter by each source of position (default: {usual.walkers})")  # fmt: skip
     add("--hours", type=between(1, 48), default=usual.hours, metavar="H",
         help=f"for how long each (default: {usual.hours})")  # fmt: skip
+    add("--try", action="append", default=[], dest="tried", metavar="NAME=VALUE",
+        help="score the default rule with another number, too, and judge the golden tracks by it; "
+        f"may be repeated; names: {', '.join(NAMES)}")  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="draw the scores as an SVG")
     add("--send", action="store_true",
         help="send the check-ins to an installation instead, and compare the visits it lists")  # fmt: skip
@@ -68,10 +74,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _try(scale: Scale, arguments: argparse.Namespace, output: Output) -> int:
     """1 says that a golden track, or the order of arrival, gave other visits than it must."""
+    rules = rules_with(pairs("--try", arguments.tried))
     began_s = time.monotonic()
     with output.progress() as progress:
         task = progress.add_task("Simulating", total=STEPS)
-        trial = run_trial(scale, lambda: progress.advance(task))
+        trial = run_trial(scale, rules, lambda: progress.advance(task))
     document = {**trial.document(), "seconds": round(time.monotonic() - began_s, 1)}
     _draw(trial, arguments.out)
     show(trial, output)

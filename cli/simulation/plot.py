@@ -1,10 +1,9 @@
 """The scores of a run as a picture: an SVG of small panels, a row for each measure."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from cli.simulation.deciding import RULES
 from cli.simulation.scoring import Score
 from cli.simulation.sources import SOURCES, Source
 from cli.simulation.town import RADII_M
@@ -15,12 +14,12 @@ _LEFT, _TOP = 82.0, 92.0
 _ACROSS, _DOWN = 28.0, 34.0
 _BOTTOM = 16.0
 
-_COLOURS = {"default": "#0072b2", "first": "#e69f00", "plain": "#d55e00"}
+_COLOURS = {"tried": "#009e73", "default": "#0072b2", "first": "#e69f00", "plain": "#d55e00"}
 """Told apart by those who see colours otherwise. Source: M. Okabe and K. Ito, 2008."""
 
-_MARKS = {"default": 5.0, "first": 3.4, "plain": 2.0}
-_WIDTHS = {"default": 4.0, "first": 2.4, "plain": 1.2}
-"""The default is drawn first and widest, so that lines which coincide still show."""
+_MARKS = {"tried": 6.4, "default": 5.0, "first": 3.4, "plain": 2.0}
+_WIDTHS = {"tried": 6.0, "default": 4.0, "first": 2.4, "plain": 1.2}
+"""They are drawn from the widest on, so that lines which coincide still show."""
 
 _STYLE = (
     "text{font:11px system-ui,sans-serif;fill:#333}.title{font-size:15px;font-weight:600}"
@@ -62,7 +61,7 @@ def plot(trial: Trial) -> str:
         f'<rect width="{width:g}" height="{height:g}" fill="#fff"/>',
         _text(_LEFT, 26, "Rules of arrival, by source of position and radius of the geofence", "title"),
         _text(_LEFT, 46, told, "tick"),
-        *_legend(),
+        *_legend(trial.rules),
         *(part for row in range(len(_MEASURES)) for part in _row(trial, row)),
         _text(_LEFT + (width - _LEFT - _ACROSS) / 2, height - 14, "radius of the geofence, m", "head"),
         "</svg>",
@@ -70,8 +69,8 @@ def plot(trial: Trial) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _legend() -> Iterator[str]:
-    for place, rule in enumerate(RULES):
+def _legend(rules: Iterable[str]) -> Iterator[str]:
+    for place, rule in enumerate(rules):
         x, colour = _LEFT + 90 * place, _COLOURS[rule]
         yield f'<path class="line" {_stroke(rule)} d="M{x:g} 62h18"/>'
         yield f'<circle cx="{x + 9:g}" cy="62" r="{_MARKS[rule]:g}" fill="{colour}"/>'
@@ -107,7 +106,7 @@ def _panel(
     yield (
         f'<rect class="frame" x="{left:g}" y="{top:g}" width="{_PANEL_W:g}" height="{_PANEL_H:g}"/>'
     )
-    for rule in RULES:
+    for rule in trial.rules:
         values = [measure.of(trial.scores[rule, source.name, f"sim-{r}"]) for r in RADII_M]
         yield from _line(rule, values, measure, left, top)
 

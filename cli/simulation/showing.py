@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from cli.output import Output
-from cli.simulation.deciding import RULES
 from cli.simulation.scoring import Score
 from cli.simulation.sources import SOURCES
 from cli.simulation.town import RADII_M
 from cli.simulation.trial import Trial
 
 _RULES = {
+    "tried": "the default with the numbers given",
     "default": "enter by overlap or by two fixes, leave only when clear",
     "first": "enter at d <= 0, leave only when clear",
     "plain": "d <= 0 is inside, all else outside",
@@ -22,15 +22,16 @@ def show(trial: Trial, output: Output) -> None:
         f"{scale.walkers} walkers for {scale.hours:g} h (seed {scale.seed}): "
         f"{trial.check_ins:,} check-ins, {trial.late:,} of them late.\n"
     )
-    output.table([_of_rule(trial, rule) for rule in RULES])
+    output.table([_of_rule(trial, rule) for rule in trial.rules])
     output.say("By source of position and radius of the geofence: precision / recall / flaps")
     output.table(_cells(trial))
-    output.say("Golden tracks, by the default rule")
+    output.say(f"Golden tracks, by the rule {trial.leading}")
     output.table([checked.document() for checked in trial.golden])
     output.say("Trust: visits of people who pretend, and of honest ones, by the opening check-in")
     output.table([one.document() for one in trial.believed])
     output.say(
-        f"In order of occurrence {trial.changed_by_order} visits of the default rule are others."
+        f"Had all {trial.late:,} late check-ins come in order, {trial.changed_by_order} visits of "
+        f"the rule {trial.leading} would be others."
     )
 
 
@@ -58,7 +59,8 @@ def _cells(trial: Trial) -> list[Mapping[str, object]]:
             "radius m": radius_m,
             "stays": trial.scores["default", source.name, f"sim-{radius_m}"].stays,
             **{
-                rule: _of_cell(trial.scores[rule, source.name, f"sim-{radius_m}"]) for rule in RULES
+                rule: _of_cell(trial.scores[rule, source.name, f"sim-{radius_m}"])
+                for rule in trial.rules
             },
         }
         for source in SOURCES

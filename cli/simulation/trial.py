@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cli.simulation.checking import Checked, check
@@ -15,18 +15,16 @@ from cli.simulation.scoring import Score, score, total
 from cli.simulation.sources import SOURCES
 from cli.simulation.spoofing import Believed, believed, spoofers
 from cli.simulation.town import RADII_M, Walker, street, walkers
-from services.geo_api.presence.matching import FenceIndex
-from services.geo_api.presence.rule import DEFAULT_RULE
+from services.geo_api.presence.rule import ArrivalRule
 
 _WALKERS_PER_EDGE = 24
 _WALKERS_PER_SPOOFER = 24
 _SILENT_AFTER_S = 3_600.0
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 Cell = tuple[str, str, str]
 """(rule, source, store)."""
 
-STEPS = len(RULES) + 4
+STEPS = 5
 """How often ``run_trial`` says that it got on."""
 
 
@@ -44,16 +42,21 @@ class Trial:
     """What came of a run.
 
     ``late`` are check-ins that arrived after a later one of the same person, and
-    ``changed_by_order`` the default rule's visits that are others when none does.
+    ``changed_by_order`` the visits of the ``leading`` rule that are others when none does.
     """
 
     scale: Scale
+    rules: Mapping[str, ArrivalRule]
     check_ins: int = 0
     late: int = 0
     changed_by_order: int = 0
     scores: dict[Cell, Score] = field(default_factory=lambda: defaultdict(Score))
     golden: list[Checked] = field(default_factory=list)
     believed: list[Believed] = field(default_factory=list)
+
+    @property
+    def leading(self) -> str:
+        return next(iter(self.rules))
 
     @property
     def passed(self) -> bool:
@@ -75,7 +78,7 @@ class Trial:
             "check_ins": self.check_ins,
             "late": self.late,
             "changed_by_order": self.changed_by_order,
-            "rules": [{"rule": rule, **self.of(rule).document()} for rule in RULES],
+            "rules": [{"rule": rule, **self.of(rule).document()} for rule in self.rules],
             "cells": [
                 {
                     "rule": rule,
@@ -86,34 +89,39 @@ class Trial:
                 }
                 for source in SOURCES
                 for radius_m in RADII_M
-                for rule in RULES
+                for rule in self.rules
             ],
             "golden": [checked.document() for checked in self.golden],
             "trust": [one.document() for one in self.believed],
         }
 
 
-def run_trial(scale: Scale, advance: Callable[[], None] = lambda: None) -> Trial:
-    trial = Trial(scale)
+def run_trial(
+    scale: Scale,
+    rules: Mapping[str, ArrivalRule] = RULES,
+    advance: Callable[[], None] = lambda: None,
+) -> Trial:
+    """Score ``rules``. Golden tracks, the order of arrival and trust are those of the first one."""
+    trial = Trial(scale, rules)
     people = list(walkers(scale.seed, scale.walkers, scale.hours, Trouble()))
     sent = in_order_of_arrival(person.sent for person in people)
-    trial.check_ins = len(sent)
     index = fence_index(street())
     near = look(index, sent)
     until = moment(max(person.path.until_s for person in people) + _SILENT_AFTER_S)
-    found: dict[str, list[Found]] = {}
-    for name, rule in RULES.items():
-        found[name] = decide(sent, near, rule, until)
+    found = {name: decide(sent, near, rule, until) for name, rule in rules.items()}
+    for name in rules:
         _weigh(trial, name, people, found[name])
-        advance()
-    trial.late, trial.changed_by_order = _by_order(index, sent, found["default"], until)
     advance()
-    for cell, made in boundary_hours(scale.seed, max(1, scale.walkers // _WALKERS_PER_EDGE)):
+    trial.check_ins, trial.late = len(sent), _late(sent)
+    trial.changed_by_order = _changed_by_order(trial, sent, found[trial.leading], until)
+    advance()
+    edges = boundary_hours(scale.seed, max(1, scale.walkers // _WALKERS_PER_EDGE), rules)
+    for cell, made in edges:
         trial.scores[cell].add(made)
     advance()
-    trial.golden = [check(track, DEFAULT_RULE) for track in golden_tracks()]
+    trial.golden = [check(track, rules[trial.leading]) for track in golden_tracks()]
     advance()
-    trial.believed = [believed("honest", sent, found["default"]), *_pretenders(scale)]
+    trial.believed = [believed("honest", sent, found[trial.leading]), *_pretenders(trial)]
     advance()
     return trial
 
@@ -129,23 +137,30 @@ def _weigh(trial: Trial, rule: str, people: Sequence[Walker], visits: Sequence[F
             trial.scores[rule, person.source.name, shop.store_id].add(made)
 
 
-def _by_order(
-    index: FenceIndex, sent: Sequence[Report], visits: Sequence[Found], until: datetime
-) -> tuple[int, int]:
-    """How many check-ins came late, and how many visits that made others than in order."""
-    ordered = sorted(sent, key=lambda report: report.occurred_at)
-    again = decide(ordered, look(index, ordered), DEFAULT_RULE, until)
-    changed = {visit.retold for visit in again} ^ {visit.retold for visit in visits}
+def _late(sent: Sequence[Report]) -> int:
+    """How many arrive after one of the same person that occurred later."""
     latest: dict[str, datetime] = {}
     late = 0
     for report in sent:
-        late += report.occurred_at < latest.get(report.subject, report.occurred_at)
-        latest[report.subject] = max(report.occurred_at, latest.get(report.subject, _LONG_AGO))
-    return late, len(changed)
+        known = latest.setdefault(report.subject, report.occurred_at)
+        late += report.occurred_at < known
+        latest[report.subject] = max(report.occurred_at, known)
+    return late
 
 
-def _pretenders(scale: Scale) -> Iterator[Believed]:
-    index = fence_index(street())
+def _changed_by_order(
+    trial: Trial, sent: Sequence[Report], visits: Sequence[Found], until: datetime
+) -> int:
+    """How many visits are others when everything arrives in the order of occurrence."""
+    ordered = sorted(sent, key=lambda report: report.occurred_at)
+    near = look(fence_index(street()), ordered)
+    again = decide(ordered, near, trial.rules[trial.leading], until)
+    return len({visit.retold for visit in again} ^ {visit.retold for visit in visits})
+
+
+def _pretenders(trial: Trial) -> Iterator[Believed]:
+    index, rule = fence_index(street()), trial.rules[trial.leading]
+    scale = trial.scale
     each = max(2, scale.walkers // _WALKERS_PER_SPOOFER)
     for kind, sent in spoofers(scale.seed, each, scale.hours).items():
-        yield believed(kind.value, sent, decide(sent, look(index, sent), DEFAULT_RULE))
+        yield believed(kind.value, sent, decide(sent, look(index, sent), rule))

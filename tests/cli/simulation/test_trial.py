@@ -1,13 +1,17 @@
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from cli.output import CommandFailed
+from cli.simulation.deciding import RULES
 from cli.simulation.plot import plot
 from cli.simulation.reports import Trouble
 from cli.simulation.sources import SOURCES
 from cli.simulation.town import RADII_M, street, walkers
 from cli.simulation.trial import STEPS, Scale, Trial, run_trial
+from cli.simulation.trying import rules_with
 
 SMALL = Scale(seed=5, walkers=24, hours=2)
 
@@ -45,10 +49,27 @@ def test_the_order_of_arrival_changes_no_visit(trial: Trial) -> None:
 
 def test_the_same_seed_gives_the_same_numbers_and_another_one_others(trial: Trial) -> None:
     steps: list[None] = []
-    again = run_trial(SMALL, lambda: steps.append(None))
+    again = run_trial(SMALL, advance=lambda: steps.append(None))
     assert again.document() == trial.document()
     assert len(steps) == STEPS
     assert run_trial(replace(SMALL, seed=6, walkers=4)).document() != trial.document()
+
+
+def test_a_rule_that_is_tried_leads_and_has_scores_beside_the_usual_ones(trial: Trial) -> None:
+    rules = rules_with([("worst_arrival_accuracy_m", "30"), ("corroborated_within_s", "60")])
+    tried = run_trial(SMALL, rules)
+    assert tried.leading == "tried"
+    assert rules["tried"].corroborated_within == timedelta(seconds=60)
+    assert tried.of("tried", "cell").visits == 0
+    assert tried.of("default").document() == trial.of("default").document()
+    assert plot(tried).count("<title>tried:") > len(SOURCES) * len(RADII_M)
+    assert rules_with([]) == RULES
+
+
+@pytest.mark.parametrize("number", [("margin", "3"), ("gap_s", "long"), ("gap_s", "-1")])
+def test_what_the_rule_does_not_have_is_refused(number: tuple[str, str]) -> None:
+    with pytest.raises(CommandFailed, match="--try"):
+        rules_with([number])
 
 
 def test_everybody_is_decided_by_the_seed_and_the_own_number() -> None:

@@ -32,7 +32,8 @@ _EXAMPLES = """examples:
   ./solomo simulate                            compare the rules, a few seconds
   ./solomo simulate --out rules.svg            and draw it
   ./solomo simulate --seed 7 --walkers 400     other people, and more of them
-  ./solomo simulate --try clear_margin_m=50    what another number would change
+  ./solomo simulate --try worst_arrival_accuracy_m=100
+                                               what another number of the rule would change
   ./solomo simulate --json | jq '.cells[]'     every number
   ./solomo simulate --send --walkers 20        send the check-ins to this installation and
                                                compare its visits; leaves stores sim-25 to

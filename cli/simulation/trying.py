@@ -8,6 +8,7 @@ from typing import Any
 
 from cli.output import CommandFailed
 from cli.simulation.deciding import RULES
+from services.geo_api.presence.fences import UNCERTAIN_BAND_M
 from services.geo_api.presence.rule import DEFAULT_RULE, ArrivalRule
 
 TRIED = "tried"
@@ -30,7 +31,7 @@ NAMES = (*_NUMBERS, *_SECONDS)
 def rules_with(numbers: Sequence[tuple[str, str]]) -> dict[str, ArrivalRule]:
     """The usual rules and, first where there are ``numbers``, the default with them as ``TRIED``.
 
-    Raises CommandFailed for a name that the rule does not have, and for what is no number.
+    Raises CommandFailed for a name that the rule does not have, and a number that it cannot have.
     """
     if not numbers:
         return dict(RULES)
@@ -39,6 +40,12 @@ def rules_with(numbers: Sequence[tuple[str, str]]) -> dict[str, ArrivalRule]:
         if name not in NAMES:
             raise CommandFailed(f"--try: the rule has no {name}.", f"It has: {', '.join(NAMES)}")
         value = _number(name, text)
+        if name == "clear_margin_m" and value > UNCERTAIN_BAND_M:
+            most = f"{UNCERTAIN_BAND_M:g}"
+            raise CommandFailed(
+                f"--try {name}: {text} is over {most}.",
+                f"Matching looks for geofences no further than a fix's accuracy and {most} m.",
+            )
         if name in _SECONDS:
             changes[_SECONDS[name]] = timedelta(seconds=value)
         else:

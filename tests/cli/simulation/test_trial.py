@@ -66,7 +66,9 @@ def test_a_rule_that_is_tried_leads_and_has_scores_beside_the_usual_ones(trial: 
     assert rules_with([]) == RULES
 
 
-@pytest.mark.parametrize("number", [("margin", "3"), ("gap_s", "long"), ("gap_s", "-1")])
+@pytest.mark.parametrize(
+    "number", [("margin", "3"), ("clear_margin_m", "21"), ("gap_s", "long"), ("gap_s", "-1")]
+)
 def test_what_the_rule_does_not_have_is_refused(number: tuple[str, str]) -> None:
     with pytest.raises(CommandFailed, match="--try"):
         rules_with([number])

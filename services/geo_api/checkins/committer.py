@@ -15,9 +15,9 @@ from prometheus_client import Histogram
 
 from services.geo_api.checkins.domain import Answer, CheckIn, judged
 from services.geo_api.checkins.faults import Fault, fault_of
+from services.geo_api.checkins.service.beacons import located
 from services.geo_api.checkins.service.group import decide
 from services.geo_api.checkins.service.outcome import Tools
-from services.geo_api.presence.matching import Fix
 from services.geo_api.presence.verdict import Verdict
 from shared.direct import OwnConnection
 from shared.errors import FieldFault, Internal, Malformed, Refusal, Unavailable
@@ -185,7 +185,8 @@ class Committer:
     async def _attempt(self, lane: OwnConnection, check_ins: list[CheckIn]) -> list[Result]:
         await self.tools.day_keys.prepare(check_ins[0].received_at.date())
         async with lane.begin() as connection:
-            return [*await decide(connection, self.tools, check_ins, self._verdicts)]
+            known = await located(connection, check_ins)
+            return [*await decide(connection, self.tools, known, self._verdicts)]
 
     async def _halves(self, lane: OwnConnection, check_ins: list[CheckIn]) -> list[Result]:
         middle = len(check_ins) // 2
@@ -195,10 +196,11 @@ class Committer:
         return results
 
     def _verdicts(self, check_ins: Sequence[CheckIn]) -> list[Verdict]:
-        fixes = [Fix(c.position.lon, c.position.lat, c.accuracy_m) for c in check_ins]
         fences, rule = self.tools.fences.current, self.tools.rule
-        found = fences.index.match(fixes)
-        return [judged(c, m, fences.stores, rule) for m, c in zip(found, check_ins, strict=True)]
+        found = iter(fences.index.match([c.fix for c in check_ins if c.fix is not None]))
+        return [
+            judged(c, () if c.fix is None else next(found), fences.stores, rule) for c in check_ins
+        ]
 
 
 def _explained(error: Exception) -> Exception:

@@ -1,5 +1,6 @@
 """A check-in: what comes in, what it means at each store, and what is answered."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,14 +8,24 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from services.geo_api.evidence.domain import (
+    GREATEST_CONFIDENCE,
+    OF_GRADE,
+    CheckInKind,
+    Evidence,
+    LocationGrade,
+    Proof,
+    Sighting,
+)
 from services.geo_api.presence.domain import Fix
 from services.geo_api.presence.fences import FenceMatch
+from services.geo_api.presence.fences import Fix as Position
 from services.geo_api.presence.rule import ArrivalRule
-from services.geo_api.presence.verdict import Sighting, Verdict, Zoned, judge
+from services.geo_api.presence.verdict import ANY_STORE, Verdict, Zoned, judge
+from services.geo_api.presence.verdict import Sighting as Seen
 from services.geo_api.subjects.domain import Vouch
 from shared.errors import Malformed
 from shared.identity import Identity
-from shared.lonlat import LonLat
 
 MAX_AHEAD = timedelta(minutes=5)
 """A device's clock may be so far ahead of ours; a later fix is refused."""
@@ -26,13 +37,6 @@ TOO_LATE = timedelta(minutes=10)
 """A fix older than this when it is received grants nothing and invites nobody."""
 
 
-class CheckInKind(StrEnum):
-    """How the report came about."""
-
-    MANUAL = "manual"
-    BACKGROUND = "background"
-
-
 class CheckInStatus(StrEnum):
     ACCEPTED = "accepted"
     NOT_RECORDED = "not_recorded"
@@ -40,9 +44,11 @@ class CheckInStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckIn:
-    """One location report, read and brought to WGS 84.
+    """One report of a presence, read and brought to WGS 84.
 
-    ``received_latitude``, ``received_longitude`` are the pair as it came, in ``datum``.
+    ``fix`` is None where evidence came without coordinates; ``received`` is the pair as it came,
+    (latitude, longitude) in ``datum``. ``proof`` is the store that evidence names, ``sighting`` a
+    beacon whose store is not known yet.
     ``identity`` is present where the caller named the subject; ``source`` is the caller's role.
     ``request_hash`` tells a repeat from another check-in under the same id. ``overdue`` is why it
     cannot be taken any more, unless it was taken before: time alone makes no repeat malformed.
@@ -52,11 +58,10 @@ class CheckIn:
     subject_id: UUID
     identity: Identity | None
     kind: CheckInKind
-    position: LonLat
-    received_latitude: float
-    received_longitude: float
+    fix: Position | None
+    received: tuple[float, float] | None
     datum: str
-    accuracy_m: float
+    grade: LocationGrade
     occurred_at: datetime
     received_at: datetime
     signals: Mapping[str, Any]
@@ -64,6 +69,18 @@ class CheckIn:
     source: str
     request_hash: bytes
     overdue: Malformed | None = None
+    proof: Proof | None = None
+    sighting: Sighting | None = None
+
+    @property
+    def evidence(self) -> Evidence:
+        """What it rests on: the proof where there is one, else the coordinates."""
+        return OF_GRADE[self.grade] if self.proof is None else self.proof.evidence
+
+    @property
+    def accuracy_m(self) -> float | None:
+        """The 68 % radius in metres."""
+        return None if self.fix is None else self.fix.accuracy_m
 
     @property
     def key(self) -> tuple[UUID, UUID]:
@@ -80,10 +97,35 @@ def judged(
     stores: Mapping[str, Zoned],
     rule: ArrivalRule,
 ) -> Verdict:
-    """What a check-in says of the stores near it; ``matches`` are ordered by distance."""
-    is_manual = check_in.kind is CheckInKind.MANUAL
-    sighting = Sighting(check_in.accuracy_m, check_in.occurred_at, is_manual)
-    return judge(matches, sighting, stores, rule)
+    """What a check-in says of the stores near it; ``matches`` are ordered by distance.
+
+    Only a precise fix says that one is elsewhere. A fuzzy one says nothing but what is near.
+    """
+    fix, proof, grade = check_in.fix, check_in.proof, check_in.grade
+    if fix is not None and proof is None and grade is LocationGrade.PRECISE:
+        is_manual = check_in.kind is CheckInKind.MANUAL
+        return judge(matches, Seen(fix.accuracy_m, check_in.occurred_at, is_manual), stores, rule)
+    limit = GREATEST_CONFIDENCE[OF_GRADE[grade]]
+    believed = [match._replace(confidence=min(match.confidence, limit)) for match in matches]
+    if grade is LocationGrade.FUZZY:
+        believed = [match._replace(inside=False) for match in believed]
+    seen = Seen(
+        math.inf if fix is None else fix.accuracy_m,
+        check_in.occurred_at,
+        manual=True,
+        proven={} if proof is None else {proof.store_id: proof.confidence},
+    )
+    verdict = judge(believed, seen, stores, rule)
+    if grade is LocationGrade.FUZZY:
+        proven = frozenset(verdict.proven)
+        return verdict._replace(arrives=proven, tentative=_NONE, uncertain=_ANY)
+    if fix is None or grade is LocationGrade.CHOSEN:
+        return verdict._replace(uncertain=verdict.uncertain | _ANY)
+    return verdict
+
+
+_NONE: frozenset[str] = frozenset()
+_ANY = frozenset({ANY_STORE})
 
 
 def as_fix(check_in: CheckIn, verdict: Verdict) -> Fix:

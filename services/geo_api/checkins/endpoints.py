@@ -1,6 +1,7 @@
 """HTTP of check-ins, sessions and visits."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -11,8 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.geo_api.checkins.committer import MAX_GROUP, Busy, Committer, Result, Unconfirmed
 from services.geo_api.checkins.domain import Answer, CheckIn
+from services.geo_api.checkins.proving import Prover
 from services.geo_api.checkins.reading import Reader
 from services.geo_api.checkins.schemas import CHECK_IN_EXAMPLE, AnswerOut, CheckInIn
+from services.geo_api.evidence.domain import CodeExpired, CodeRevoked, CodeUnknown
 from shared.access import allow
 from shared.auth import Principal, Role
 from shared.errors import FieldFault, Malformed, Refusal, TooLarge, TooManyRequests
@@ -38,7 +41,7 @@ _EXAMPLES = [
     },
 ]
 
-CALLERS = allow(Role.SERVER, Role.MEMBER)
+CALLERS = allow(Role.SERVER, Role.MEMBER, Role.STAFF)
 Caller = Annotated[Principal, CALLERS]
 
 
@@ -66,6 +69,15 @@ busiest = APIRouter(prefix="/v1/check-ins", tags=["check-ins"], route_class=Chec
 _FLAG = TypeAdapter(bool)
 
 
+def reader_of(request: Request, caller: Principal) -> Reader:
+    """Reads the check-ins of one request, which are all received now."""
+    state = request.app.state
+    received_at = state.clock()
+    guess = partial(state.limiter.take, "code_guess")
+    prover = Prover(state.keys.storage, state.fences.current, caller, received_at, guess)
+    return Reader(state.keys, caller, received_at, prover)
+
+
 def read_explain(request: Request) -> bool:
     """``?explain=``; raises Malformed."""
     try:
@@ -88,23 +100,26 @@ def read_body(body: bytes) -> CheckInIn:
     response_model=AnswerOut,
     responses={
         200: {"model": AnswerOut, "description": "A repeat, or not recorded"},
-        **documented(KeyReused, Malformed, TooManyRequests, Busy, Unconfirmed),
+        **documented(
+            *(Malformed, CodeUnknown, CodeExpired, CodeRevoked),
+            *(KeyReused, TooManyRequests, Busy, Unconfirmed),
+        ),
     },
 )
 async def check_in(
     request: Request,
     body: CheckInIn,
     caller: Caller,
-    explain: Annotated[bool, Query(description="adds `decisions`")] = False,
+    explain: Annotated[bool, Query(description="adds `decisions` and `doubts`")] = False,
 ) -> Response:
-    """Match a location report, and give visits, coupons and the invitation in the same answer.
+    """Match a report of a presence; visits, coupons and the invitation come in the same answer.
 
     The first time 201; the same id again 200 with the same body; without consent 200, and
     nothing is kept. The same id with another body is refused.
     """
     state = request.app.state
-    read = Reader(state.keys, caller, state.clock()).read(body)
-    if caller.role is Role.SERVER:
+    read = reader_of(request, caller).read(body)
+    if caller.role is not Role.MEMBER:
         state.limiter.take("subject", read.subject_id.hex)
     [result] = await state.committer.submit([read])
     if isinstance(result, Refusal):
@@ -150,7 +165,8 @@ async def check_in(
 async def check_in_batch(request: Request, caller: Caller) -> StreamingResponse:
     """Up to 10,000 check-ins, as a JSON array or NDJSON. A bad line harms no other.
 
-    A member's own token may send 1,000 at once, of which every 50 count like a request.
+    A member's or staff's token may send 1,000 at once; of a member's every 50 count like a
+    request.
     """
     state = request.app.state
     lines = _lines(await request.body())
@@ -160,8 +176,7 @@ async def check_in_batch(request: Request, caller: Caller) -> StreamingResponse:
     if caller.subject_id is not None:
         for _ in range(len(lines) // LINES_PER_REQUEST):  # the first ones came with the request
             state.limiter.take("subject", caller.subject_id.hex)
-    reader = Reader(state.keys, caller, state.clock())
-    answers = _answer_lines(lines, reader, state.committer)
+    answers = _answer_lines(lines, reader_of(request, caller), state.committer)
     return StreamingResponse(answers, media_type="application/x-ndjson")
 
 
@@ -190,18 +205,18 @@ async def _answer_lines(
         yield _chunk(read, results, start)
 
 
-def _chunk(read: Sequence[CheckIn | Malformed], results: Any, start: int) -> bytes:
+def _chunk(read: Sequence[CheckIn | Refusal], results: Any, start: int) -> bytes:
     answered = (next(results) if isinstance(item, CheckIn) else item for item in read)
     return b"".join(_line(number, result) for number, result in enumerate(answered, start + 1))
 
 
-def _read(line: bytes, reader: Reader) -> CheckIn | Malformed:
+def _read(line: bytes, reader: Reader) -> CheckIn | Refusal:
     try:
         return reader.read(CheckInIn.model_validate_json(line))
     except ValidationError as error:
         return _explain(line, error)
-    except Malformed as error:
-        return error
+    except Refusal as refusal:
+        return refusal
 
 
 def _explain(line: bytes, error: ValidationError) -> Malformed:

@@ -25,6 +25,7 @@ from services.geo_api.places.domain import VisitsEnd
 from services.geo_api.places.service.lifecycle import end_visits_by_time
 from services.geo_api.presence.domain import ClosedBy
 from services.geo_api.presence.service import close_visits_of_store, expire_silent_visits
+from services.geo_api.trust.repository import prune
 from shared.clock import Clock
 from shared.db import Database
 from shared.feed.tables import FeedTables
@@ -130,6 +131,7 @@ class Maintenance:
             "cells": (3600, self._drop_cells),
             "partitions": (3600, self._partition),
             "idempotency": (3600, self._forget_keys),
+            "sightings": (600, self._forget_sightings),
         }
 
     def start(self) -> None:
@@ -222,6 +224,9 @@ class Maintenance:
             await connection.execute(_ENSURE_MONTH, {"month": month.date()})
             month = (month + timedelta(days=32)).replace(day=1)
         return 0
+
+    async def _forget_sightings(self, connection: AsyncConnection, now: datetime) -> int:
+        return await prune(connection, now, _BATCH)
 
     async def _forget_keys(self, connection: AsyncConnection, now: datetime) -> int:
         expired = IDEMPOTENCY.delete().where(IDEMPOTENCY.c.expires_at <= now)

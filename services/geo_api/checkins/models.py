@@ -55,12 +55,13 @@ class CheckIn(Base):
     ``exact`` holds the received pair, encrypted under the key of ``day``; ``cell`` is the H3
     cell at resolution 7. ``arrives``, ``tentative`` and ``uncertain`` are the stores of the
     verdict by the ``rule`` of that name; every other store is outside. ``counts`` is off where it
-    came too late to change visits.
+    came too late to change visits. ``trust`` is its score, ``flags`` what took from it.
     """
 
     __tablename__ = "check_ins"
     __table_args__ = (
         CheckConstraint("accuracy_m >= 0", name="accuracy_is_not_negative"),
+        CheckConstraint("trust BETWEEN 0 AND 100", name="trust_is_a_score"),
         Index(None, "subject_id", "occurred_at"),
         Index(None, "received_at", postgresql_using="brin"),
         {"postgresql_partition_by": "RANGE (received_at)"},
@@ -71,6 +72,9 @@ class CheckIn(Base):
     received_at: Mapped[datetime] = mapped_column(Timestamp, primary_key=True)
     occurred_at: Mapped[datetime] = mapped_column(Timestamp)
     kind: Mapped[str] = mapped_column(Text)
+    evidence: Mapped[str] = mapped_column(Text)
+    trust: Mapped[int] = mapped_column(SmallInteger)
+    flags: Mapped[list[str]] = mapped_column(ARRAY(Text))
     datum: Mapped[str] = mapped_column(Text)
     accuracy_m: Mapped[float | None] = mapped_column(Double)
     day: Mapped[date] = mapped_column(Date)

@@ -10,7 +10,9 @@ from asyncpg.pgproto import pgproto
 from pydantic import ValidationError
 
 from services.geo_api.checkins.domain import MAX_AHEAD, MEMBER_BACK, CheckIn
+from services.geo_api.checkins.proving import Prover
 from services.geo_api.checkins.schemas import CheckInIn
+from services.geo_api.presence.fences import Fix
 from services.geo_api.subjects.domain import Vouch
 from services.geo_api.subjects.schemas import SubjectIn
 from shared.auth import Principal, Role, read_signed
@@ -29,38 +31,60 @@ class Reader:
     keys: GeoKeys
     principal: Principal
     received_at: datetime
+    prover: Prover
 
     def read(self, wire: CheckInIn) -> CheckIn:
-        """Raises Malformed naming the field."""
-        identity, subject = self._subject(wire.subject)
-        check_position(wire.latitude, wire.longitude)
+        """Raises Malformed naming the field, Forbidden, and TooManyRequests for guessed codes."""
+        self.prover.check_form(wire)
+        identity, subject, unknown = self._subject(wire)
+        fix, received = self._place(wire)
         self._check_time(wire.occurred_at)
         vouch = self._vouch(wire, subject)
         unreadable = vouch if isinstance(vouch, Malformed) else None
+        proven = self.prover.read(wire, subject)
         return CheckIn(
             check_in_id=pgproto.UUID(wire.id.bytes),
             subject_id=subject,
             identity=identity,
             kind=wire.kind,
-            position=to_wgs84(wire.longitude, wire.latitude, wire.datum),
-            received_latitude=wire.latitude,
-            received_longitude=wire.longitude,
+            fix=fix,
+            received=received,
             datum=wire.datum.value,
-            accuracy_m=wire.accuracy_m,
+            grade=wire.location_grade,
             occurred_at=wire.occurred_at,
             received_at=self.received_at,
             signals=wire.signals.model_dump(exclude_defaults=True),
             vouch=None if isinstance(vouch, Malformed) else vouch,
             source=self.principal.role.value,
             request_hash=self._hash(wire),
-            overdue=unreadable or self._too_far_back(wire.occurred_at),
+            overdue=unreadable or unknown or proven.fault or self._too_far_back(wire.occurred_at),
+            proof=proven.proof,
+            sighting=proven.sighting,
         )
+
+    def _place(self, wire: CheckInIn) -> tuple[Fix | None, tuple[float, float] | None]:
+        """The fix in WGS 84 and the pair as it came; nothing where there are no coordinates."""
+        latitude, longitude, accuracy_m = wire.latitude, wire.longitude, wire.accuracy_m
+        if latitude is None or longitude is None or accuracy_m is None:
+            return None, None
+        check_position(latitude, longitude)
+        position = to_wgs84(longitude, latitude, wire.datum)
+        return Fix(position.lon, position.lat, accuracy_m), (latitude, longitude)
 
     def _hash(self, wire: CheckInIn) -> bytes:
         """Keyed: a plain hash of a body would give its coordinates to whoever tries them all."""
         return hmac.digest(self.keys.identity, wire.model_dump_json().encode(), hashlib.sha256)
 
-    def _subject(self, named: SubjectIn | None) -> tuple[Identity | None, UUID]:
+    def _subject(self, wire: CheckInIn) -> tuple[Identity | None, UUID, Malformed | None]:
+        """Who it is about, and why the code that names them no longer counts, if so."""
+        code = None if wire.evidence is None else wire.evidence.member_code
+        if code is None:
+            return *self._named(wire.subject), None
+        if wire.subject is not None:
+            raise Malformed(FieldFault("/subject", "must be left out: the member's code names it"))
+        return None, *self.prover.member(code)
+
+    def _named(self, named: SubjectIn | None) -> tuple[Identity | None, UUID]:
         if self.principal.role is Role.MEMBER:
             if named is not None:
                 detail = "must be left out: your token says who you are"
@@ -68,7 +92,7 @@ class Reader:
             assert self.principal.subject_id is not None  # noqa: S101 - every member token has it
             return None, self.principal.subject_id
         if named is None:
-            detail = "is needed with a server key: namespace, issuer and value of the person"
+            detail = "is needed: namespace, issuer and value of the person"
             raise Malformed(FieldFault("/subject", detail))
         identity = normalise(named.namespace, named.issuer, named.value, at="/subject")
         return identity, subject_id(self.keys.identity, identity)
@@ -80,7 +104,7 @@ class Reader:
             raise Malformed(FieldFault("/occurred_at", detail))
 
     def _too_far_back(self, occurred_at: datetime) -> Malformed | None:
-        if self.principal.role is not Role.MEMBER or self.received_at - occurred_at <= MEMBER_BACK:
+        if self.principal.role is Role.SERVER or self.received_at - occurred_at <= MEMBER_BACK:
             return None
         hours = int(MEMBER_BACK.total_seconds() // 3600)
         detail = f"lies more than {hours} hours back; only a server key may report so late"
@@ -88,7 +112,7 @@ class Reader:
 
     def _vouch(self, wire: CheckInIn, subject: UUID) -> Vouch | Malformed | None:
         """Malformed is given back, not raised, for a receipt that may have been in date once."""
-        if wire.consent is not None and self.principal.role is Role.MEMBER:
+        if wire.consent is not None and self.principal.role is not Role.SERVER:
             detail = "only a server key vouches; send the consent_receipt of POST /v1/consents"
             raise Malformed(FieldFault("/consent", detail))
         if wire.consent_receipt is not None:

@@ -35,23 +35,27 @@ _WRITE_RECEIPTS = text("""
 
 # Arrays of arrays cannot be unnested by row; store ids hold no comma.
 _WRITE = text("""
-    INSERT INTO geo.check_ins (subject_id, check_in_id, received_at, occurred_at, kind, datum,
+    INSERT INTO geo.check_ins (subject_id, check_in_id, received_at, occurred_at, kind, evidence,
+        trust, flags, datum,
         accuracy_m, day, exact, cell, arrives, tentative, uncertain, rule, counts, signals,
         consent_purpose, consent_version, consent_given_at, source)
-    SELECT s, i, received_at, occurred_at, kind, datum, accuracy_m,
+    SELECT s, i, received_at, occurred_at, kind, evidence, trust, string_to_array(flags, ','),
+        datum, accuracy_m,
         (received_at AT TIME ZONE 'UTC')::date, exact, cell,
         string_to_array(arrives, ','), string_to_array(tentative, ','),
         string_to_array(uncertain, ','), rule, counts,
         signals::jsonb, purpose, version, given_at, source
     FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]),
         CAST(:received AS timestamptz[]), CAST(:occurred AS timestamptz[]),
-        CAST(:kinds AS text[]), CAST(:datums AS text[]), CAST(:accuracies AS float8[]),
+        CAST(:kinds AS text[]), CAST(:evidence AS text[]), CAST(:trust AS smallint[]),
+        CAST(:flags AS text[]), CAST(:datums AS text[]), CAST(:accuracies AS float8[]),
         CAST(:exact AS bytea[]), CAST(:cells AS bigint[]), CAST(:arrives AS text[]),
         CAST(:tentative AS text[]), CAST(:uncertain AS text[]), CAST(:rules AS text[]),
         CAST(:counts AS boolean[]), CAST(:signals AS text[]),
         CAST(:purposes AS text[]), CAST(:versions AS text[]), CAST(:given AS timestamptz[]),
         CAST(:sources AS text[]))
-        AS c (s, i, received_at, occurred_at, kind, datum, accuracy_m, exact, cell, arrives,
+        AS c (s, i, received_at, occurred_at, kind, evidence, trust, flags, datum, accuracy_m,
+              exact, cell, arrives,
               tentative, uncertain, rule, counts, signals, purpose, version, given_at, source)
 """)
 

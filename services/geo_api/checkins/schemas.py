@@ -6,13 +6,18 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.geo_api.checkins.domain import CheckInKind, CheckInStatus
+from services.geo_api.checkins.domain import CheckInStatus
+from services.geo_api.evidence.codes import MAX_CODE
+from services.geo_api.evidence.domain import CheckInKind, Evidence, LocationGrade
+from services.geo_api.evidence.schemas import SightingIn
 from services.geo_api.presence.domain import ClosedBy, Transition
 from services.geo_api.presence.rule import Reason, Standing
 from services.geo_api.subjects.domain import NotRecorded
 from services.geo_api.subjects.schemas import SubjectIn
+from services.geo_api.trust.domain import Signal
 from shared.contracts.events import Purpose
 from shared.datum import Datum
+from shared.ids import Slug
 from shared.wire import Latitude, Longitude, Moment, Number, WireModel
 
 MAX_ACCURACY_M = 100_000
@@ -20,9 +25,15 @@ MAX_RECEIPT = 2_000
 
 
 class SignalsIn(WireModel):
-    """What the device says about its fix; speed in metres per second."""
+    """What the app says about its fix and the device; speed in metres per second.
+
+    ``mocked``: a program made the position up; ``compromised``: the device is rooted or tampered
+    with; ``proxy``: it talks through a proxy or VPN.
+    """
 
     mocked: bool = False
+    compromised: bool = False
+    proxy: bool = False
     speed_mps: Annotated[Number, Field(ge=0, le=1_000)] | None = None
     source: str | None = None
 
@@ -53,17 +64,35 @@ CHECK_IN_EXAMPLE: dict[str, Any] = {
 }
 
 
+class EvidenceIn(WireModel):
+    """What proves the store: ``code`` for a store_qr, ``beacon`` for a beacon, else ``store_id``.
+
+    ``member_code``, on a staff_scan, says who it is in place of ``subject``.
+    """
+
+    code: Annotated[str, Field(max_length=MAX_CODE)] | None = None
+    beacon: SightingIn | None = None
+    store_id: Slug | None = None
+    member_code: Annotated[str, Field(max_length=MAX_CODE)] | None = None
+
+
 class CheckInIn(WireModel):
-    """One location report. Degrees in ``datum``; ``accuracy_m`` is the 68 % radius in metres."""
+    """One report of a presence. Degrees in ``datum``; ``accuracy_m`` is the 68 % radius in metres.
+
+    A manual or background one needs the coordinates, the other kinds need ``evidence`` and may
+    leave all three of latitude, longitude and accuracy_m out.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [CHECK_IN_EXAMPLE]})
 
     id: UUID
     kind: CheckInKind
-    latitude: Latitude
-    longitude: Longitude
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
     datum: Datum = Datum.WGS84
-    accuracy_m: Annotated[Number, Field(ge=0, le=MAX_ACCURACY_M)]
+    accuracy_m: Annotated[Number, Field(ge=0, le=MAX_ACCURACY_M)] | None = None
+    location_grade: LocationGrade = LocationGrade.PRECISE
+    evidence: EvidenceIn | None = None
     occurred_at: Moment
     subject: SubjectIn | None = None
     signals: SignalsIn = SignalsIn()
@@ -71,21 +100,33 @@ class CheckInIn(WireModel):
     consent_receipt: Annotated[str, Field(max_length=MAX_RECEIPT)] | None = None
 
 
+class TrustOut(BaseModel):
+    """``score`` 100: nothing speaks against it; ``signals`` are the names of what does."""
+
+    score: int
+    signals: list[Signal]
+
+
 class CheckInOut(BaseModel):
+    """``trust`` is null for what was not recorded."""
+
     id: UUID
     status: CheckInStatus
     reason: NotRecorded | None
+    trust: TrustOut | None
 
 
 class MatchOut(BaseModel):
     """``distance_m`` to the fence's boundary, negative inside; ``overlap`` 0 to 1.
 
-    Both are null in the repeat of an answer older than seven days.
+    Both are null in the repeat of an answer older than seven days, and with the geofence where
+    other ``evidence`` than coordinates proves the store.
     """
 
     store_id: str
-    geofence_id: str
-    geofence_version: int
+    geofence_id: str | None
+    geofence_version: int | None
+    evidence: Evidence
     inside: bool
     distance_m: float | None
     overlap: float | None
@@ -146,11 +187,22 @@ class ConsideredOut(BaseModel):
     reason: Reason
 
 
+class DoubtOut(BaseModel):
+    """A signal, what it takes off the score, why, and the numbers behind it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    signal: Signal
+    weight: int
+    reason: str
+
+
 class AnswerOut(BaseModel):
     """What a check-in gives back; a repeat gives the same.
 
     With ``?explain=true``: the ``rule`` of arrival, what it ``considered``, ``clear_beyond_m`` how
-    far from an edge the fix is surely outside, and the ``decisions`` on offers.
+    far from an edge the fix is surely outside, the ``decisions`` on offers, and the ``doubts``
+    that took from the trust.
     """
 
     check_in: CheckInOut
@@ -162,3 +214,4 @@ class AnswerOut(BaseModel):
     clear_beyond_m: float | None = None
     considered: list[ConsideredOut] | None = None
     decisions: list[DecisionOut] | None = None
+    doubts: list[DoubtOut] | None = None

@@ -67,8 +67,8 @@ class Verdict(NamedTuple):
 
     @property
     def deepest_store(self) -> str | None:
-        """The store whose boundary is farthest within; ties by geofence id."""
-        if self.matches and self.matches[0].inside:
+        """A store that is proven, else whose boundary is farthest within; ties by geofence id."""
+        if not self.proven and self.matches and self.matches[0].inside:
             return self.matches[0].fence.store_id
         return min(self.proven, default=None)
 

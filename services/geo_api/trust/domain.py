@@ -100,11 +100,14 @@ _METRES_PER_DEGREE = 111_000.0
 """Below the length of any degree of latitude on the ellipsoid but those near the equator by 0.4 %."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where and when a subject was: WGS 84, the 68 % radius in metres."""
+class Place(NamedTuple):
+    """Where and when a subject was: degrees in WGS 84, the 68 % radius in metres.
 
-    position: LonLat
+    A tuple, since two are made for every check-in.
+    """
+
+    lon: float
+    lat: float
     accuracy_m: float
     at: datetime
 
@@ -113,7 +116,7 @@ class Doubt(NamedTuple):
     """A signal with the numbers behind it."""
 
     signal: Signal
-    numbers: Mapping[str, float | int]
+    numbers: Mapping[str, float | int | str]
 
     def as_record(self) -> dict[str, Any]:
         weighed = WEIGHTS[self.signal]
@@ -179,7 +182,7 @@ def by_speed(here: Place, there: Place | None, signal: Signal) -> Doubt | None:
     """
     if there is None or _surely_near(here, there):
         return None
-    whole_m = distance_m(here.position, there.position)
+    whole_m = distance_m(LonLat(here.lon, here.lat), LonLat(there.lon, there.lat))
     distance = whole_m - here.accuracy_m - there.accuracy_m
     if distance < JUMP_FROM_M:
         return None
@@ -233,9 +236,8 @@ def is_exact(latitude: float, longitude: float) -> bool:
 
 def _surely_near(a: Place, b: Place) -> bool:
     """A quick word, without a geodesic, for nearly every pair: not ``JUMP_FROM_M`` apart."""
-    first, second = a.position, b.position
-    north_m = (first.lat - second.lat) * _METRES_PER_DEGREE
-    east_m = (first.lon - second.lon) * _METRES_PER_DEGREE * math.cos(math.radians(first.lat))
+    north_m = (a.lat - b.lat) * _METRES_PER_DEGREE
+    east_m = (a.lon - b.lon) * _METRES_PER_DEGREE * math.cos(math.radians(a.lat))
     reach_m = (JUMP_FROM_M + a.accuracy_m + b.accuracy_m) * _MARGIN
     return north_m * north_m + east_m * east_m < reach_m * reach_m
 

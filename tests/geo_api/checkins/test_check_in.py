@@ -38,7 +38,9 @@ async def test_a_check_in_at_a_store_opens_a_visit_and_invites(
     response = await geo.post(PATH, json=sent, headers=server)
     answer = response.json()
     assert response.status_code == 201
-    assert answer["check_in"] == {"id": sent["id"], "status": "accepted", "reason": None}
+    trust = {"score": 100, "signals": []}
+    told = {"id": sent["id"], "status": "accepted", "reason": None, "trust": trust}
+    assert answer["check_in"] == told
     [match] = answer["matches"]
     assert (match["store_id"], match["inside"], match["transition"]) == ("s1", True, "enter")
     assert match["distance_m"] == pytest.approx(-100, abs=0.01)

@@ -36,8 +36,8 @@ doubts = st.lists(st.sampled_from(Signal).map(lambda signal: Doubt(signal, {})))
 
 
 def place(*, north_m: float = 0, accuracy_m: float = 10, after_s: float = 0) -> Place:
-    position = LonLat(HOME.lon, HOME.lat + north_m / 110_870)
-    return Place(position, accuracy_m, NOW + timedelta(seconds=after_s))
+    lat = HOME.lat + north_m / 110_870
+    return Place(HOME.lon, lat, accuracy_m, NOW + timedelta(seconds=after_s))
 
 
 def jump(here: Place, there: Place) -> Doubt | None:
@@ -124,9 +124,8 @@ def test_both_accuracies_are_taken_off_the_distance() -> None:
 def test_the_quick_word_never_hides_a_jump(
     a: tuple[float, float, float], b: tuple[float, float, float], s: float
 ) -> None:
-    here = Place(LonLat(*a[:2]), a[2], NOW)
-    there = Place(LonLat(*b[:2]), b[2], NOW + timedelta(seconds=s))
-    distance = distance_m(here.position, there.position)
+    here, there = Place(*a, NOW), Place(*b, NOW + timedelta(seconds=s))
+    distance = distance_m(LonLat(*a[:2]), LonLat(*b[:2]))
     beyond = distance - a[2] - b[2]
     limit = AIR_MPS if distance >= 150_000 else GROUND_MPS
     apart_s = max(1.0, (there.at - here.at).total_seconds())
@@ -137,9 +136,8 @@ def test_the_quick_word_never_hides_a_jump(
 def test_the_quick_word_agrees_with_the_ellipsoid_near_by(
     lat: float, lon: float, north: float, east: float
 ) -> None:
-    here = Place(LonLat(lon, lat), 0, NOW)
-    there = Place(LonLat(lon + east, lat + north), 0, NOW)
-    far = distance_m(here.position, there.position) >= 500
+    here, there = Place(lon, lat, 0, NOW), Place(lon + east, lat + north, 0, NOW)
+    far = distance_m(LonLat(lon, lat), LonLat(lon + east, lat + north)) >= 500
     assert (jump(here, there) is not None) is far
 
 

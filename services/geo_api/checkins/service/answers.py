@@ -1,6 +1,6 @@
 """The wire form of an answer, built once and stored as it is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -8,6 +8,7 @@ import orjson
 from services.geo_api.checkins.domain import Answer, CheckIn, CheckInStatus
 from services.geo_api.checkins.service import explaining
 from services.geo_api.checkins.service.outcome import Outcome
+from services.geo_api.evidence.domain import OF_GRADE
 from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import Decision, GrantedCoupon
 from services.geo_api.presence.domain import Change, Transition
@@ -19,8 +20,11 @@ from services.geo_api.subjects.domain import NotRecorded
 
 def accepted(outcome: Outcome, rule: ArrivalRule) -> Answer:
     body = {
-        "check_in": _check_in(outcome.check_in, CheckInStatus.ACCEPTED, None),
-        "matches": [_match(match, transition) for match, transition in outcome.matches],
+        "check_in": {
+            **_check_in(outcome.check_in, CheckInStatus.ACCEPTED, None),
+            "trust": {"score": outcome.trust.score, "signals": outcome.trust.flags},
+        },
+        "matches": [*_matches(outcome)],
         "visits": [*map(_visit, outcome.changes)],
         "coupons": [*map(_coupon, outcome.coupons)],
         "invitation": _invitation(outcome.invitation),
@@ -28,6 +32,7 @@ def accepted(outcome: Outcome, rule: ArrivalRule) -> Answer:
     explanation = {
         **explaining.presence(outcome.verdict, outcome.check_in.accuracy_m, rule),
         "decisions": [*map(_decision, outcome.decisions)],
+        "doubts": [doubt.as_record() for doubt in outcome.trust.doubts],
     }
     return Answer(201, _json(body), _json(explanation))
 
@@ -39,8 +44,11 @@ def not_recorded(
     invitation: ShownInvitation | None,
 ) -> Answer:
     body = {
-        "check_in": _check_in(check_in, CheckInStatus.NOT_RECORDED, reason),
-        "matches": [_match(match, None) for match in verdict.matches],
+        "check_in": {**_check_in(check_in, CheckInStatus.NOT_RECORDED, reason), "trust": None},
+        "matches": [
+            *_proven(check_in, None),
+            *(_match(check_in, m, None) for m in verdict.matches),
+        ],
         "visits": [],
         "coupons": [],
         "invitation": _invitation(invitation),
@@ -72,8 +80,34 @@ def _check_in(
     return {"id": check_in.check_in_id, "status": status, "reason": reason}
 
 
-def _match(match: FenceMatch, transition: Transition | None) -> dict[str, Any]:
-    return {**match_record(match), "transition": transition}
+def _matches(outcome: Outcome) -> Iterator[dict[str, Any]]:
+    """The store that evidence proves, then the geofences, by distance."""
+    check_in = outcome.check_in
+    if check_in.proof is not None:
+        yield from _proven(check_in, outcome.transitions.get(check_in.proof.store_id))
+    for match, transition in outcome.matches:
+        yield _match(check_in, match, transition)
+
+
+def _proven(check_in: CheckIn, transition: Transition | None) -> Iterator[dict[str, Any]]:
+    proof = check_in.proof
+    if proof is not None:
+        yield {
+            "store_id": proof.store_id,
+            "geofence_id": None,
+            "geofence_version": None,
+            "inside": True,
+            "distance_m": None,
+            "overlap": None,
+            "confidence": proof.confidence,
+            "evidence": proof.evidence,
+            "transition": transition,
+        }
+
+
+def _match(check_in: CheckIn, match: FenceMatch, transition: Transition | None) -> dict[str, Any]:
+    evidence = OF_GRADE[check_in.grade]
+    return {**match_record(match), "evidence": evidence, "transition": transition}
 
 
 def _visit(change: Change) -> dict[str, Any]:

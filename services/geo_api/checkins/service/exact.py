@@ -63,9 +63,14 @@ class DayKeys:
         self._known = {known: key for known, key in self._known.items() if known >= day}
 
 
-def seal_exact(check_in: CheckIn, key: StorageKey) -> bytes:
-    """``[latitude, longitude]`` as received, in the datum it came in; bound to its check-in."""
-    pair = orjson.dumps([check_in.received_latitude, check_in.received_longitude])
+def seal_exact(check_in: CheckIn, key: StorageKey) -> bytes | None:
+    """``[latitude, longitude]`` as received, in the datum it came in; bound to its check-in.
+
+    None where evidence came without coordinates.
+    """
+    if check_in.received is None:
+        return None
+    pair = orjson.dumps(check_in.received)
     return key.encrypt(pair, exact_context(check_in.subject_id, check_in.check_in_id))
 
 
@@ -73,7 +78,9 @@ def exact_context(subject_id: UUID, check_in_id: UUID) -> bytes:
     return subject_id.bytes + check_in_id.bytes
 
 
-def coarse_cell(check_in: CheckIn) -> int:
-    """The H3 cell of the fix (WGS 84) at ``CELL_RESOLUTION``."""
-    position = check_in.position
-    return int(h3.str_to_int(h3.latlng_to_cell(position.lat, position.lon, CELL_RESOLUTION)))
+def coarse_cell(check_in: CheckIn) -> int | None:
+    """The H3 cell of the fix (WGS 84) at ``CELL_RESOLUTION``; None without one."""
+    fix = check_in.fix
+    if fix is None:
+        return None
+    return int(h3.str_to_int(h3.latlng_to_cell(fix.lat, fix.lon, CELL_RESOLUTION)))

@@ -7,14 +7,15 @@ from services.geo_api.presence.rule import ArrivalRule
 from services.geo_api.presence.verdict import Considered, Verdict
 
 
-def presence(verdict: Verdict, accuracy_m: float, rule: ArrivalRule) -> Mapping[str, Any]:
+def presence(verdict: Verdict, accuracy_m: float | None, rule: ArrivalRule) -> Mapping[str, Any]:
     """The standings of ``verdict`` by the rule of arrival; ``docs/presence.md`` tells the words.
 
-    Further from the edge than ``clear_beyond_m`` a fix of this accuracy is outside.
+    Further from the edge than ``clear_beyond_m`` a fix of this accuracy is outside; it is null
+    without coordinates.
     """
     return {
         "rule": rule.name,
-        "clear_beyond_m": rule.clear_at_m(accuracy_m),
+        "clear_beyond_m": None if accuracy_m is None else rule.clear_at_m(accuracy_m),
         "considered": [_considered(one, rule) for one in verdict.considered],
     }
 

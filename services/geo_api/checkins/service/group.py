@@ -8,7 +8,7 @@ The steps, each over the whole group with a constant number of statements:
    decides anything about them;
 3. repeats get the answer that their receipt holds;
 4. judge consent and erasure, now under the lock;
-5. advance the visits, take the grants (offers lock last), invite;
+5. advance the visits, weigh the trust, take the grants (offers lock last), invite;
 6. write check-ins, visits, receipts, coupons and events by one statement, and leave the commit
    to the caller.
 
@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import Answer, CheckIn, distinct
 from services.geo_api.checkins.repository import Key
-from services.geo_api.checkins.service import answers, stays, writing
+from services.geo_api.checkins.service import answers, doubting, stays, writing
 from services.geo_api.checkins.service.consent import admit, speaks_for_itself, without_consent
 from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
 from services.geo_api.checkins.service.receipts import opened
@@ -143,6 +143,7 @@ class Group:
         for outcome in outcomes:
             outcome.verdict = self.verdicts[outcome.check_in.key]
         tracks = await stays.advance(connection, self.tools, outcomes, states)
+        await doubting.weigh(connection, self.tools, outcomes, states)
         granted = await grants.grant(
             connection,
             self.tools.offers.current,
@@ -234,4 +235,5 @@ def _situation(outcome: Outcome, states: Mapping[UUID, SubjectState]) -> Situati
         occurred_at=check_in.occurred_at,
         received_at=check_in.received_at,
         presences=outcome.presences,
+        trust=outcome.trust.score,
     )

@@ -17,6 +17,7 @@ from services.geo_api.presence.rule import ArrivalRule
 from services.geo_api.presence.track import Track
 from services.geo_api.presence.verdict import NOWHERE, Verdict, Zoned
 from services.geo_api.subjects.domain import SubjectState, Vouch
+from services.geo_api.trust.domain import FULL, Trust
 from shared.feed.tables import FeedTables
 from shared.keys import GeoKeys
 
@@ -39,6 +40,11 @@ class FencesInForce(Protocol):
 class StoreInForce(Zoned, Protocol):
     @property
     def tags(self) -> frozenset[str]: ...
+
+    @property
+    def position(self) -> tuple[float, float]: ...
+
+    def is_open(self, at: datetime) -> bool: ...
 
 
 class CurrentOffers(Protocol):
@@ -78,6 +84,7 @@ class Outcome:
     transitions: Mapping[str, Transition] = field(default_factory=dict)
     matches: Sequence[tuple[FenceMatch, Transition | None]] = ()
     presences: tuple[Presence, ...] = ()
+    trust: Trust = FULL
     coupons: Sequence[GrantedCoupon] = ()
     decisions: Sequence[Decision] = ()
     invitation: ShownInvitation | None = None

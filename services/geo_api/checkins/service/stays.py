@@ -7,9 +7,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins import repository
-from services.geo_api.checkins.domain import CheckIn, as_fix
+from services.geo_api.checkins.domain import as_fix
 from services.geo_api.checkins.service.last_fix import last_fix, placed
 from services.geo_api.checkins.service.outcome import FencesInForce, Outcome, Tools
+from services.geo_api.evidence.domain import GREATEST_CONFIDENCE, OF_GRADE, Evidence
 from services.geo_api.offers.domain import Presence
 from services.geo_api.places.schedules import in_force
 from services.geo_api.presence import repository as presence
@@ -17,7 +18,6 @@ from services.geo_api.presence.crossing import LONGEST_PAUSE, Placed, crossed, m
 from services.geo_api.presence.domain import Change, Stays, Transition, Visit, transitions
 from services.geo_api.presence.dwelling import Thresholds
 from services.geo_api.presence.matching import Fence, FenceMatch
-from services.geo_api.presence.matching import Fix as Position
 from services.geo_api.presence.track import Track
 from services.geo_api.subjects.domain import SubjectState
 
@@ -45,7 +45,7 @@ async def advance(
             outcome.transitions = transitions(outcome.changes)
         outcome.matches = [*_matches(outcome)]
         if outcome.verdict.arrives or outcome.verdict.tentative:
-            outcome.presences = tuple(_presences(outcome, track, fences))
+            outcome.presences = tuple(_presences(outcome, track, tools))
     _add_fences_left(outcomes, fences)
     await _add_fences_crossed(tools, outcomes, states, tracks, fences)
     return tracks
@@ -124,9 +124,14 @@ def _matches(outcome: Outcome) -> Iterator[tuple[FenceMatch, Transition | None]]
 
 def _add_fences_left(outcomes: Sequence[Outcome], fences: FencesInForce) -> None:
     """Add to each outcome the fences of stores that its fix left and is too far from to match."""
-    left = [(outcome, store_id) for outcome in outcomes for store_id in _left_unmatched(outcome)]
-    asked = [(store_id, _position(outcome.check_in)) for outcome, store_id in left]
-    for (outcome, _), found in zip(left, fences.index.measure_all(asked), strict=True):
+    left = [
+        (outcome, store_id, outcome.check_in.fix)
+        for outcome in outcomes
+        if outcome.check_in.fix is not None
+        for store_id in _left_unmatched(outcome)
+    ]
+    asked = [(store_id, fix) for _, store_id, fix in left]
+    for (outcome, _, _), found in zip(left, fences.index.measure_all(asked), strict=True):
         outcome.matches = [*outcome.matches, *((match, Transition.EXIT) for match in found)]
 
 
@@ -134,10 +139,6 @@ def _left_unmatched(outcome: Outcome) -> list[str]:
     matched = {match.fence.store_id for match in outcome.verdict.matches}
     left = [s for s, what in outcome.transitions.items() if what is Transition.EXIT]
     return [store_id for store_id in left if store_id not in matched]
-
-
-def _position(check_in: CheckIn) -> Position:
-    return Position(check_in.position.lon, check_in.position.lat, check_in.accuracy_m)
 
 
 async def _add_fences_crossed(
@@ -151,6 +152,8 @@ async def _add_fences_crossed(
     places = {outcome.check_in.key: placed(outcome.check_in) for outcome in outcomes}
     for outcome in outcomes:
         subject, now = outcome.check_in.subject_id, places[outcome.check_in.key]
+        if now is None:
+            continue
         before = tracks[subject].before(outcome.check_in.check_in_id, now.at)
         if before is not None and (subject, before) in places:
             last: Placed | None = places[subject, before]
@@ -185,8 +188,9 @@ def _in_force(fence: Fence, fences: FencesInForce, at: datetime) -> bool:
     return in_force(fence.schedule, store.timezone if store else "UTC", at)
 
 
-def _presences(outcome: Outcome, track: Track, fences: FencesInForce) -> Iterator[Presence]:
+def _presences(outcome: Outcome, track: Track, tools: Tools) -> Iterator[Presence]:
     """The stores that the fix is in: where it arrives, and where a visit holds a tentative one."""
+    fences = tools.fences.current
     began = {c.after.visit_id for c in outcome.changes if c.before is None and c.after is not None}
     best: dict[str, FenceMatch] = {}
     for match in outcome.verdict.matches:
@@ -205,16 +209,37 @@ def _presences(outcome: Outcome, track: Track, fences: FencesInForce) -> Iterato
             geofence_id=found.fence.geofence_id if found else None,
             geofence_version=found.fence.version if found else None,
             confidence=_confidence(store_id, found, outcome),
+            evidence=_evidence(store_id, outcome),
+            is_open=_is_open(store_id, outcome.check_in.occurred_at, tools),
             since=visit.entered_at if visit else None,
             until=visit.last_inside_at if visit else None,
         )
 
 
 def _confidence(store_id: str, match: FenceMatch | None, outcome: Outcome) -> int:
-    """That of the fix or of the proof, if greater; at least 2 where another fix corroborates."""
+    """That of the fix or of the proof, if greater; at least 2 where another fix corroborates.
+
+    A place that was chosen on a map stays below that, however often it is chosen.
+    """
     verdict = outcome.verdict
     least = _CORROBORATED_CONFIDENCE if store_id in verdict.tentative else 0
-    return max(match.confidence if match else 0, verdict.proven.get(store_id, 0), least)
+    believed = max(match.confidence if match else 0, least)
+    limit = GREATEST_CONFIDENCE[OF_GRADE[outcome.check_in.grade]]
+    return max(min(believed, limit), verdict.proven.get(store_id, 0))
+
+
+def _evidence(store_id: str, outcome: Outcome) -> Evidence:
+    """The proof at the store that it names, the coordinates at every other."""
+    proven = store_id in outcome.verdict.proven
+    return outcome.check_in.evidence if proven else OF_GRADE[outcome.check_in.grade]
+
+
+def _is_open(store_id: str, at: datetime, tools: Tools) -> bool:
+    """By its hours, which take a while to read and so are asked only where there is an offer."""
+    store = tools.fences.current.stores.get(store_id)
+    if store is None or not tools.offers.current.at(store_id, store.tags):
+        return True
+    return store.is_open(at)
 
 
 def _visit_at(store_id: str, outcome: Outcome, track: Track) -> Visit | None:

@@ -59,6 +59,9 @@ def _columns(outcomes: Sequence[Outcome], day_keys: DayKeys, rule: str) -> Mappi
         "received": [c.received_at for c in check_ins],
         "occurred": [c.occurred_at for c in check_ins],
         "kinds": [c.kind.value for c in check_ins],
+        "evidence": [c.evidence.value for c in check_ins],
+        "trust": [outcome.trust.score for outcome in outcomes],
+        "flags": [",".join(outcome.trust.flags) for outcome in outcomes],
         "datums": [c.datum for c in check_ins],
         "accuracies": [c.accuracy_m for c in check_ins],
         "exact": [seal_exact(c, day_keys[c.received_at.date()]) for c in check_ins],
@@ -138,7 +141,8 @@ def _identity_observed(check_in: CheckIn, box: bytes) -> PreparedEvent:
 
 def _check_in(outcome: Outcome) -> PreparedEvent:
     check_in, consent = outcome.check_in, outcome.consent
-    inside = [match.fence.store_id for match in outcome.verdict.matches if match.inside]
+    verdict = outcome.verdict
+    inside = [*verdict.proven, *(m.fence.store_id for m in verdict.matches if m.inside)]
     return tell(
         EventType.CHECK_IN,
         check_in.subject_id,

@@ -57,6 +57,9 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("trust", sa.SmallInteger(), nullable=False),
+        sa.Column("flags", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("datum", sa.Text(), nullable=False),
         sa.Column("accuracy_m", sa.Double(), nullable=True),
         sa.Column("day", sa.Date(), nullable=False),
@@ -73,6 +76,7 @@ def upgrade() -> None:
         sa.Column("consent_given_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.CheckConstraint("accuracy_m >= 0", name=op.f("ck_check_ins_accuracy_is_not_negative")),
+        sa.CheckConstraint("trust BETWEEN 0 AND 100", name=op.f("ck_check_ins_trust_is_a_score")),
         sa.PrimaryKeyConstraint(
             "subject_id", "check_in_id", "received_at", name=op.f("pk_check_ins")
         ),

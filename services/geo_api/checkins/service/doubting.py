@@ -1,0 +1,195 @@
+"""Gathering what speaks against the check-ins of a group, and weighing it.
+
+Everything is at hand but one thing: whether somebody else reported the same coordinates, which
+is one statement for the group, and none where no check-in at a store could be such a copy.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.geo_api.checkins.domain import CheckIn
+from services.geo_api.checkins.service.last_fix import open_last
+from services.geo_api.checkins.service.outcome import FencesInForce, Outcome, Tools
+from services.geo_api.evidence.domain import BY_LOCATION, CheckInKind, LocationGrade
+from services.geo_api.presence.fences import Fix
+from services.geo_api.subjects.domain import SubjectState
+from services.geo_api.trust import repository
+from services.geo_api.trust.domain import (
+    Doubt,
+    Place,
+    Signal,
+    by_accuracy,
+    by_evidence,
+    by_sharing,
+    by_siblings,
+    by_speed,
+    by_time,
+    is_exact,
+    told_by_app,
+    trust,
+)
+from services.geo_api.trust.repository import Pair, pair_hash
+from shared.datum import Datum, alternatives
+from shared.lonlat import LonLat
+from shared.sealing import StorageKey
+
+JUMPS_WITHIN = timedelta(hours=19)
+"""After so long an airliner reaches any place on earth: an older fix is not asked."""
+
+_SAME_DEG = 1e-7
+"""A centimetre: closer than this to a store's own location is that location."""
+
+States = Mapping[UUID, SubjectState]
+
+
+async def weigh(
+    connection: AsyncConnection, tools: Tools, outcomes: Sequence[Outcome], states: States
+) -> None:
+    """Set the trust of each outcome; they are ordered by occurrence, their visits are decided."""
+    fences = tools.fences.current
+    days = {state.last.day for state in states.values() if state.last is not None}
+    journey = _Journey(states, {day: await tools.day_keys.find(day) for day in days})
+    doubts = [[*_plain(o.check_in, fences), *journey.doubts(o.check_in)] for o in outcomes]
+    _add_datum_mistakes(outcomes, fences, doubts)
+    await _add_sharing(connection, tools, outcomes, states, doubts)
+    for outcome, found in zip(outcomes, doubts, strict=True):
+        if found:
+            outcome.trust = trust(found)
+
+
+def _plain(check_in: CheckIn, fences: FencesInForce) -> list[Doubt]:
+    """What shows by the check-in alone."""
+    fix, proof = check_in.fix, check_in.proof
+    found = told_by_app(check_in.signals)
+    in_time = by_time(check_in.occurred_at, check_in.received_at)
+    if in_time is not None:
+        found.append(in_time)
+    if fix is None:
+        return found
+    vague = by_accuracy(fix.accuracy_m)
+    if vague is not None:
+        found.append(vague)
+    if proof is not None:
+        measured = fences.index.measure(proof.store_id, fix)
+        far = by_evidence(measured[0].distance_m, fix.accuracy_m) if measured else None
+        found += [] if far is None else [far]
+    return found
+
+
+@dataclass(slots=True)
+class _Journey:
+    """Where each subject was last, within the group and before it; ``keys`` are those of days."""
+
+    states: States
+    keys: Mapping[date, StorageKey | None]
+    _last: dict[UUID, Place | None] = field(default_factory=dict)
+
+    def doubts(self, check_in: CheckIn) -> list[Doubt]:
+        """Jumps of the device itself, and away from the person's other devices."""
+        fix, subject = check_in.fix, check_in.subject_id
+        if fix is None or check_in.grade is not LocationGrade.PRECISE:
+            return []
+        here = Place(*fix, check_in.occurred_at)
+        before = self._before(subject, here)
+        self._last[subject] = here
+        alone = by_speed(here, before, Signal.JUMPED_SINGLE_DEVICE)
+        found = [] if alone is None else [alone]
+        siblings = self.states[subject].siblings
+        if len(siblings) > 1:
+            others = (self._before(sibling, here) for sibling in siblings if sibling != subject)
+            apart = by_siblings(here, filter(None, others))
+            found += [] if apart is None else [apart]
+        return found
+
+    def _before(self, subject: UUID, here: Place) -> Place | None:
+        """The place before ``here``; a stored one is opened when it is first asked for."""
+        if subject in self._last:
+            return self._last[subject]
+        state = self.states.get(subject)
+        if state is None or state.last is None or state.last_occurred_at is None:
+            return None
+        if here.at - state.last_occurred_at > JUMPS_WITHIN:
+            return None
+        placed = open_last(state, self.keys[state.last.day])
+        last = self._last[subject] = None if placed is None else Place(*placed.spot, placed.at)
+        return last
+
+
+def _add_datum_mistakes(
+    outcomes: Sequence[Outcome], fences: FencesInForce, doubts: Sequence[list[Doubt]]
+) -> None:
+    """Ask, of people who say that they are somewhere, whether another datum would make it true.
+
+    Only where nothing is near as declared: among many stores any shifted point hits one.
+    """
+    readings = [
+        (found, datum, Fix(position.lon, position.lat, fix.accuracy_m))
+        for outcome, found in zip(outcomes, doubts, strict=True)
+        if (fix := _lost(outcome)) is not None and outcome.check_in.received is not None
+        for datum, position in _alternatives(outcome.check_in)
+    ]
+    matches = fences.index.match([fix for _, _, fix in readings])
+    for (found, datum, _), near in zip(readings, matches, strict=True):
+        if near and near[0].inside:
+            found.append(Doubt(Signal.DATUM_MISTAKE, {"read_as": datum.value}))
+
+
+def _lost(outcome: Outcome) -> Fix | None:
+    check_in = outcome.check_in
+    wanders = check_in.kind is CheckInKind.MANUAL and check_in.grade is LocationGrade.PRECISE
+    return check_in.fix if wanders and not outcome.verdict.considered else None
+
+
+def _alternatives(check_in: CheckIn) -> list[tuple[Datum, LonLat]]:
+    assert check_in.received is not None  # noqa: S101 - the caller has asked
+    latitude, longitude = check_in.received
+    return alternatives(longitude, latitude, Datum(check_in.datum))
+
+
+async def _add_sharing(
+    connection: AsyncConnection,
+    tools: Tools,
+    outcomes: Sequence[Outcome],
+    states: States,
+    doubts: Sequence[list[Doubt]],
+) -> None:
+    fences = tools.fences.current
+    asked: list[tuple[list[Doubt], Pair]] = []
+    for outcome, found in zip(outcomes, doubts, strict=True):
+        check_in = outcome.check_in
+        if check_in.received is not None and _may_be_a_copy(outcome, fences):
+            day = check_in.received_at.toordinal()
+            hashed = pair_hash(tools.keys.identity, day, *check_in.received)
+            asked.append((found, (hashed, check_in.subject_id)))
+    if not asked:
+        return
+    now = max(outcome.check_in.received_at for outcome in outcomes)
+    seen = await repository.note_and_ask(connection, [pair for _, pair in asked], now)
+    for found, (hashed, subject) in asked:
+        if len(seen[hashed]) > 1:
+            person = frozenset((subject, *states[subject].siblings))
+            shared = by_sharing(person, seen[hashed])
+            found.extend([] if shared is None else [shared])
+
+
+def _may_be_a_copy(outcome: Outcome, fences: FencesInForce) -> bool:
+    """A precise pair at a store, unrounded, and not the store's own from a list of stores."""
+    check_in = outcome.check_in
+    fix, received, stores = check_in.fix, check_in.received, outcome.verdict.arrives
+    if not stores or fix is None or received is None or not is_exact(*received):
+        return False
+    if check_in.grade is not LocationGrade.PRECISE or check_in.kind not in BY_LOCATION:
+        return False
+    return not any(_is_at(fix, fences, store_id) for store_id in stores)
+
+
+def _is_at(fix: Fix, fences: FencesInForce, store_id: str) -> bool:
+    store = fences.stores.get(store_id)
+    if store is None:
+        return False
+    lon, lat = store.position
+    return abs(lon - fix.lon) < _SAME_DEG and abs(lat - fix.lat) < _SAME_DEG

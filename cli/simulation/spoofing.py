@@ -28,7 +28,6 @@ from services.geo_api.trust.domain import (
     told_by_app,
     trust,
 )
-from shared.lonlat import LonLat
 
 LEAST_TRUST = (50, 75)
 """What an offer may ask for: at 50 no single grave doubt passes, at 75 none but the smallest."""
@@ -120,7 +119,7 @@ def scores(sent: Sequence[Report]) -> dict[tuple[str, datetime], int]:
         key = report.subject, report.occurred_at
         if key in found:
             continue
-        here = Place(LonLat(report.lon, report.lat), report.accuracy_m, report.occurred_at)
+        here = Place(report.lon, report.lat, report.accuracy_m, report.occurred_at)
         doubts = [*told_by_app({"mocked": report.mocked})]
         doubts += _doubts(report, here, last.get(report.subject))
         doubts += _sharing(report, seen)

@@ -27,6 +27,7 @@ _DIALECT = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-un
 _NUMBER = re.compile(r"\$(\d+)")
 _compiled: dict[TextClause, tuple[str, Sequence[str]]] = {}
 _combined: dict[tuple[TextClause, ...], str] = {}
+_gathered: dict[tuple[TextClause, ...], str] = {}
 _row_types: dict[tuple[str, ...], Any] = {}
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class Statement(NamedTuple):
 
     text: TextClause
     values: Mapping[str, Any]
+
+
+RowsOf = Sequence[tuple[Any, ...]]
+"""Of one query among several: the columns in the order in which it names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +94,23 @@ async def run_together(connection: AsyncConnection, statements: Sequence[Stateme
             await direct.execute(statement.text, statement.values)
     elif statements:
         sql = _combine(tuple(statement.text for statement in statements))
-        values = [
-            statement.values[name]
-            for statement in statements
-            for name in (_compiled.get(statement.text) or _compile(statement.text))[1]
-        ]
-        await direct.driver.fetch(sql, *values)
+        await direct.driver.fetch(sql, *_values(statements))
+
+
+async def read_together(
+    connection: AsyncConnection, statements: Sequence[Statement]
+) -> list[RowsOf]:
+    """Run queries that see the same moment, and give the rows of each, in one trip.
+
+    No query may have a column named ``q0``, ``q1``, ….
+    """
+    direct = cast("AsyncConnection | Direct", connection)
+    if isinstance(direct, Direct):
+        sql = _gather(tuple(statement.text for statement in statements))
+        records = await direct.driver.fetch(sql, *_values(statements))
+        return _sorted_out(records, len(statements))
+    found = [await direct.execute(statement.text, statement.values) for statement in statements]
+    return [[tuple(row) for row in rows] for rows in found]
 
 
 @dataclass(slots=True)
@@ -169,15 +185,56 @@ def _compile(statement: TextClause) -> tuple[str, Sequence[str]]:
 def _combine(statements: tuple[TextClause, ...]) -> str:
     """``WITH w0 AS (…), w1 AS (…) SELECT``, with parameters numbered through. Remembered."""
     known = _combined.get(statements)
-    if known is not None:
-        return known
-    parts, taken = [], 0
-    for position, statement in enumerate(statements):
+    if known is None:
+        parts = [f"w{n} AS ({sql})" for n, sql in enumerate(_numbered_through(statements))]
+        known = _combined[statements] = f"WITH {', '.join(parts)} SELECT"
+    return known
+
+
+def _gather(statements: tuple[TextClause, ...]) -> str:
+    """The rows of all queries, each with the columns of all, empty but for its own. Remembered.
+
+    Empty columns cost next to nothing; arrays of records would be read slowly by the driver.
+    """
+    known = _gathered.get(statements)
+    if known is None:
+        parts = [
+            f"LEFT JOIN (SELECT true AS q{n}, s.* FROM ({sql}) AS s) AS s{n} ON n = {n}"
+            for n, sql in enumerate(_numbered_through(statements))
+        ]
+        numbers = ", ".join(f"({n})" for n in range(len(statements)))
+        known = f"SELECT * FROM (VALUES {numbers}) AS whose (n) {' '.join(parts)}"
+        _gathered[statements] = known
+    return known
+
+
+def _sorted_out(records: Sequence["asyncpg.Record"], queries: int) -> list[RowsOf]:
+    """A query without rows still has one here, in which its own column ``q…`` is empty."""
+    names = [*records[0].keys()]
+    marks = [names.index(f"q{n}") for n in range(queries)]
+    own = [slice(a + 1, b) for a, b in zip(marks, [*marks[1:], len(names)], strict=True)]
+    found: list[list[tuple[Any, ...]]] = [[] for _ in range(queries)]
+    for record in records:
+        whose = record[0]
+        if record[marks[whose]]:
+            found[whose].append(record[own[whose]])
+    return [*found]
+
+
+def _numbered_through(statements: Iterable[TextClause]) -> Iterator[str]:
+    taken = 0
+    for statement in statements:
         sql, names = _compile(statement)
-        parts.append(f"w{position} AS ({_renumbered(sql, taken)})")
+        yield _renumbered(sql, taken)
         taken += len(names)
-    combined = _combined[statements] = f"WITH {', '.join(parts)} SELECT"
-    return combined
+
+
+def _values(statements: Iterable[Statement]) -> list[Any]:
+    return [
+        statement.values[name]
+        for statement in statements
+        for name in (_compiled.get(statement.text) or _compile(statement.text))[1]
+    ]
 
 
 def _renumbered(sql: str, taken: int) -> str:

@@ -1,6 +1,6 @@
 """Every query of receipts and check-ins, each over a whole group at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -111,8 +111,17 @@ class NewReceipt:
 
 async def read_receipts(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Receipt]:
     """Those of ``keys`` that were decided before."""
+    statement = asking_receipts(keys)
+    return receipts(await connection.execute(statement.text, statement.values))
+
+
+def asking_receipts(keys: Sequence[Key]) -> Statement:
+    """What ``receipts`` reads the rows of, to be run together with other queries."""
     subjects, ids = [subject for subject, _ in keys], [check_in for _, check_in in keys]
-    rows = await connection.execute(_READ_RECEIPTS, {"subjects": subjects, "ids": ids})
+    return Statement(_READ_RECEIPTS, {"subjects": subjects, "ids": ids})
+
+
+def receipts(rows: Iterable[Sequence[Any]]) -> dict[Key, Receipt]:
     return {(row[0], row[1]): Receipt(*row[2:]) for row in rows}
 
 

@@ -1,11 +1,12 @@
 """Every query of visits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, TextClause, text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.presence.domain import ClosedBy, Visit, VisitState
@@ -87,7 +88,17 @@ _PERHAPS_SILENT = text("""
 
 async def going_on(connection: AsyncConnection, subjects: Sequence[UUID]) -> list[Visit]:
     """The visits that a next fix may prolong: open ones, and those closed by silence alone."""
-    return await _visits(connection, _GOING_ON, subjects=subjects)
+    statement = asking_going_on(subjects)
+    return visits(await connection.execute(statement.text, statement.values))
+
+
+def asking_going_on(subjects: Sequence[UUID]) -> Statement:
+    """What ``going_on`` runs, to be run together with other queries; give its rows to ``visits``."""
+    return Statement(_GOING_ON, {"subjects": subjects})
+
+
+def visits(rows: Iterable[Iterable[Any]]) -> list[Visit]:
+    return [_visit(row) for row in rows]
 
 
 async def since(connection: AsyncConnection, starts: Mapping[UUID, datetime]) -> list[Visit]:
@@ -184,25 +195,27 @@ async def _visits(
     connection: AsyncConnection, statement: TextClause, **values: object
 ) -> list[Visit]:
     rows = await connection.execute(statement, values)
-    return [_visit(row) for row in rows.mappings()]
+    return visits(rows)
 
 
-def _visit(row: RowMapping) -> Visit:
-    closed_by = row["closed_by"]
+def _visit(row: Iterable[Any]) -> Visit:
+    """From the columns in the order of ``_VISIT_COLUMNS``, which is that of the fields."""
+    subject, visit, store, state, entered, last_inside, left, closed_by, *others = row
+    provisional, revision, received, dwelled, ended = others
     return Visit(
-        subject_id=row["subject_id"],
-        visit_id=row["visit_id"],
-        store_id=row["store_id"],
-        state=VisitState(row["state"]),
-        entered_at=row["entered_at"],
-        last_inside_at=row["last_inside_at"],
-        left_at=row["left_at"],
-        closed_by=ClosedBy(closed_by) if closed_by else None,
-        provisional=row["provisional"],
-        revision=row["revision"],
-        last_received_at=row["last_received_at"],
-        dwelled=tuple(row["dwelled"]),
-        ended_at=row["ended_at"],
+        subject,
+        visit,
+        store,
+        VisitState(state),
+        entered,
+        last_inside,
+        left,
+        ClosedBy(closed_by) if closed_by else None,
+        provisional,
+        revision,
+        received,
+        tuple(dwelled),
+        ended,
     )
 
 

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.subjects.domain import LastSeen, SubjectState
 from shared.contracts.events import ConsentFact, Lifecycle, Purpose
-from shared.direct import Statement
+from shared.direct import RowsOf, Statement, read_together
 
 _STATE_COLUMNS = """subject_id, identity_told, last_occurred_at, last_received_at, person_id,
     siblings, lifecycle, consents, erased_at, last_check_in_id, last_day, last_exact, maybe,
@@ -104,7 +104,7 @@ _BURY = text("""
 async def read(connection: AsyncConnection, subjects: Sequence[UUID]) -> list[SubjectState]:
     """The known ones of ``subjects``, without locking them."""
     rows = await connection.execute(_READ, {"subjects": subjects})
-    return [_state(row) for row in rows.mappings()]
+    return [_state(row) for row in rows]
 
 
 async def lock(
@@ -114,17 +114,29 @@ async def lock(
 
     The rows of unknown ``subjects`` are made.
     """
+    states, _ = await lock_and_read(connection, subjects, now, ())
+    return states
+
+
+async def lock_and_read(
+    connection: AsyncConnection,
+    subjects: Iterable[UUID],
+    now: datetime,
+    beside: Sequence[Statement],
+) -> tuple[dict[UUID, SubjectState], list[RowsOf]]:
+    """``lock``, and the rows of what else is asked under it, in the trip that reads the subjects."""
     wanted, new, locked = set(subjects), set[UUID](), set[UUID]()
     while True:
         rows = (await connection.execute(_LOCK, {"subjects": list(wanted), "now": now})).all()
         new |= {row.id for row in rows if row.is_new}
         locked |= {row.id for row in rows}
-        found = await connection.execute(_READ, {"subjects": list(locked)})
-        states = {row["subject_id"]: _state(row, new) for row in found.mappings()}
+        reading = Statement(_READ, {"subjects": list(locked)})
+        found, *others = await read_together(connection, [reading, *beside])
+        states = {row[0]: _state(row, new) for row in found}
         kin = {sibling for state in states.values() for sibling in state.siblings} - locked
         joined = await read(connection, list(kin)) if kin else []  # while we waited for the lock
         if not joined:
-            return states
+            return states, others
         wanted |= {state.subject_id for state in joined}
 
 
@@ -196,26 +208,25 @@ async def bury(connection: AsyncConnection, subject_hash: bytes, erased_at: date
     await connection.execute(_BURY, {"hash": subject_hash, "erased_at": erased_at})
 
 
-def _state(row: RowMapping | Mapping[str, Any], new: Container[UUID] = ()) -> SubjectState:
+def _state(row: Iterable[Any], new: Container[UUID] = ()) -> SubjectState:
+    subject, told, occurred_at, received_at, person, siblings, lifecycle, consents, *others = row
+    erased_at, last_id, last_day, exact, maybe, ended_at = others
     return SubjectState(
-        subject_id=row["subject_id"],
-        is_new=row["subject_id"] in new,
-        identity_told=row["identity_told"],
-        last_occurred_at=row["last_occurred_at"],
-        last_received_at=row["last_received_at"],
-        person_id=row["person_id"],
-        siblings=tuple(row["siblings"]),
-        lifecycle=Lifecycle(row["lifecycle"]),
+        subject_id=subject,
+        is_new=subject in new,
+        identity_told=told,
+        last_occurred_at=occurred_at,
+        last_received_at=received_at,
+        person_id=person,
+        siblings=tuple(siblings),
+        lifecycle=Lifecycle(lifecycle),
         consents={
-            Purpose(purpose): ConsentFact.model_validate(fact)
-            for purpose, fact in row["consents"].items()
+            Purpose(purpose): ConsentFact.model_validate(fact) for purpose, fact in consents.items()
         },
-        erased_at=row["erased_at"],
-        last=None
-        if row["last_exact"] is None
-        else LastSeen(row["last_check_in_id"], row["last_day"], row["last_exact"]),
-        maybe=row["maybe"] and _moments(row["maybe"]),
-        ended_at=row["ended_at"],
+        erased_at=erased_at,
+        last=None if exact is None else LastSeen(last_id, last_day, exact),
+        maybe=maybe and _moments(maybe),
+        ended_at=ended_at,
     )
 
 

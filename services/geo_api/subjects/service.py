@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.subjects import repository
 from services.geo_api.subjects.domain import SubjectState
+from shared.direct import RowsOf, Statement
 
 
 def buried_name(key: bytes, subject_id: UUID) -> bytes:
@@ -26,11 +27,23 @@ async def lock(
     row writes ``erased_at`` into it (``repository.touching``), who does not removes it
     (``repository.forget``).
     """
-    states = await repository.lock(connection, whose, now)
+    states, _ = await lock_and_read(connection, key, whose, now, ())
+    return states
+
+
+async def lock_and_read(
+    connection: AsyncConnection,
+    key: bytes,
+    whose: Iterable[UUID],
+    now: datetime,
+    beside: Sequence[Statement],
+) -> tuple[dict[UUID, SubjectState], list[RowsOf]]:
+    """``lock``, and the rows of each query of ``beside``, read under the lock in the same trip."""
+    states, others = await repository.lock_and_read(connection, whose, now, beside)
     new = [subject for subject, state in states.items() if state.is_new]
     for subject, erased_at in (await erasures(connection, key, new)).items():
         states[subject] = states[subject].erased(erased_at)
-    return states
+    return states, others
 
 
 async def erasures(

@@ -288,4 +288,4 @@ async def test_a_group_takes_the_same_number_of_statements_whatever_its_size(
         response = await geo.post(f"{PATH}/batch", json=lines, headers=server)
         assert response.text.count('"http_status":201') == size
         counts.append(len(seen))
-    assert counts == [6, 6]
+    assert counts == [4, 4]

@@ -12,9 +12,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.checkins import repository
 from services.geo_api.presence import repository as presence
 from services.geo_api.presence.service import expire_silent_visits
+from services.geo_api.subjects import repository as subjects
 from shared.direct import Direct
 from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import DatabaseUrls, Tokens
@@ -206,14 +206,15 @@ async def test_an_erasure_waits_for_a_group_in_flight_and_takes_it_along(
 ) -> None:
     who = subject_of(geo_app, "a")
     held, go_on = asyncio.Event(), asyncio.Event()
-    read_receipts = repository.read_receipts
+    lock = subjects.lock_and_read
 
     async def hold(*arguments: Any) -> Any:
+        found = await lock(*arguments)
         held.set()
         await go_on.wait()
-        return await read_receipts(*arguments)
+        return found
 
-    monkeypatch.setattr(repository, "read_receipts", hold)
+    monkeypatch.setattr(subjects, "lock_and_read", hold)
     checking_in = asyncio.create_task(
         geo.post(PATH, json=body(subject=person("a")), headers=server)
     )

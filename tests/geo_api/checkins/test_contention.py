@@ -67,20 +67,16 @@ async def test_without_lock_and_key_the_same_race_counts_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The guards of the test above, taken out: the subject's lock, and the receipt's key."""
-    lock, settled = subjects.lock, repository.read_receipts
+    lock = subjects.lock_and_read
 
-    async def look(connection: Any, whose: Any, now: Any) -> Any:
-        states = await lock(connection, whose, now)
+    async def look(connection: Any, *arguments: Any) -> Any:
+        found = await lock(connection, *arguments)
         if isinstance(connection, Direct):
             await connection.driver.execute("COMMIT; BEGIN")  # lets go of what it locked
-        return states
+        return found
 
-    async def see_nothing(*arguments: Any) -> Any:
-        await settled(*arguments)
-        return {}
-
-    monkeypatch.setattr(subjects, "lock", look)
-    monkeypatch.setattr(repository, "read_receipts", see_nothing)
+    monkeypatch.setattr(subjects, "lock_and_read", look)
+    monkeypatch.setattr(repository, "receipts", lambda _: {})
     insert = repository._WRITE_RECEIPTS.text
     monkeypatch.setattr(repository, "_WRITE_RECEIPTS", text(f"{insert} ON CONFLICT DO NOTHING"))
     sent = body()
@@ -96,12 +92,9 @@ async def test_the_key_alone_stops_whom_the_lock_let_through(
     database_urls: DatabaseUrls,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def see_nothing(*_: Any) -> Any:
-        return {}
-
     sent = body()
     assert (await geo.post(PATH, json=sent, headers=server)).status_code == 201
-    monkeypatch.setattr(repository, "read_receipts", see_nothing)
+    monkeypatch.setattr(repository, "receipts", lambda _: {})
     assert (await geo.post(PATH, json=sent, headers=server)).status_code == 422
     assert len((await rows(database_urls))["check_ins"]) == 1
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
-from services.geo_api.checkins import repository
+from services.geo_api.subjects import repository as subjects
 from tests.conftest import DatabaseUrls, Tokens
 from tests.geo_api.checkins.helpers import body, open_store
 from tests.geo_api.checkins.tables import rows
@@ -51,7 +51,7 @@ async def test_trouble_that_goes_on_is_told_as_passing_and_nothing_is_kept(
 
     before = await rows(database_urls)
     with monkeypatch.context() as patch:
-        patch.setattr(repository, "read_receipts", refuse)
+        patch.setattr(subjects, "lock_and_read", refuse)
         sent = body()
         answer = await geo.post(PATH, json=sent, headers=server)
         assert len(tried) == attempts

@@ -5,7 +5,7 @@ The steps, each over the whole group with a constant number of statements:
 1. whoever brings no word of consent is judged by what is on record, and answered without writing
    where that is not enough;
 2. lock the subjects, and their siblings, in the order of their ids: from here on nobody else
-   decides anything about them;
+   decides anything about them; what stands of them is read in one trip;
 3. repeats get the answer that their receipt holds;
 4. judge consent and erasure, now under the lock;
 5. advance the visits, weigh the trust, take the grants (offers lock last), invite;
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import Answer, CheckIn, distinct
-from services.geo_api.checkins.repository import Key
+from services.geo_api.checkins.repository import Key, Receipt
 from services.geo_api.checkins.service import answers, doubting, stays, writing
 from services.geo_api.checkins.service.consent import admit, speaks_for_itself, without_consent
 from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
@@ -31,7 +31,8 @@ from services.geo_api.checkins.service.receipts import opened
 from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import Situation
 from services.geo_api.offers.service import grants
-from services.geo_api.presence.domain import Transition
+from services.geo_api.presence import repository as presence
+from services.geo_api.presence.domain import Transition, Visit
 from services.geo_api.presence.verdict import Verdict
 from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects import service as locking
@@ -79,7 +80,7 @@ class Group:
         }
         refused = {key: reason for key, reason in reasons.items() if reason is not None}
         if refused:
-            await self._repeat(connection, list(refused))
+            await self._repeat(await repository.read_receipts(connection, list(refused)))
             await self._answer_refused(connection, refused, states)
 
     async def _answer_refused(
@@ -104,13 +105,13 @@ class Group:
             why = NotRecorded.ERASED if buried else reason
             self._forget(check_in, why, states.get(check_in.subject_id))
 
-    async def _repeat(self, connection: AsyncConnection, keys: Sequence[Key]) -> None:
+    async def _repeat(self, receipts: Mapping[Key, Receipt]) -> None:
         """Answer what was decided before as it was answered then.
 
         A receipt of the very moment at which this request was received is its own: the commit
         that seemed lost had counted, and this is the first answer.
         """
-        for key, receipt in (await repository.read_receipts(connection, keys)).items():
+        for key, receipt in receipts.items():
             check_in = self.check_ins[key]
             if receipt.request_hash not in (_FORGOTTEN, check_in.request_hash):
                 self.results[key] = key_reused(check_in)
@@ -122,27 +123,38 @@ class Group:
     async def _decide_locked(self, connection: AsyncConnection, hopeful: Sequence[CheckIn]) -> None:
         now = max(check_in.received_at for check_in in hopeful)
         whose = {check_in.subject_id for check_in in hopeful}
-        states = await locking.lock(connection, self.tools.keys.identity, whose, now)
-        await self._repeat(connection, [check_in.key for check_in in hopeful])
+        states, (decided, visits) = await locking.lock_and_read(
+            connection,
+            self.tools.keys.identity,
+            whose,
+            now,
+            [
+                repository.asking_receipts([check_in.key for check_in in hopeful]),
+                presence.asking_going_on(list(whose)),
+            ],
+        )
+        await self._repeat(repository.receipts(decided))
         fresh = [check_in for check_in in hopeful if check_in.key not in self.results]
         admission = admit(self.tools, fresh, states)
         for check_in, reason in admission.refused:
             self._forget(check_in, reason, states[check_in.subject_id])
         await subjects.forget(connection, admission.forgotten)
         if admission.admitted:
-            await self._keep(connection, [*admission.admitted], states, admission.told)
+            going_on = presence.visits(visits)
+            await self._keep(connection, [*admission.admitted], states, going_on, admission.told)
 
     async def _keep(
         self,
         connection: AsyncConnection,
         outcomes: list[Outcome],
         states: Mapping[UUID, SubjectState],
+        going_on: Sequence[Visit],
         told: Mapping[UUID, bytes],
     ) -> None:
         outcomes.sort(key=lambda o: (o.check_in.occurred_at, o.check_in.check_in_id))
         for outcome in outcomes:
             outcome.verdict = self.verdicts[outcome.check_in.key]
-        tracks = await stays.advance(connection, self.tools, outcomes, states)
+        tracks = await stays.advance(connection, self.tools, outcomes, states, going_on)
         await doubting.weigh(connection, self.tools, outcomes, states)
         granted = await grants.grant(
             connection,

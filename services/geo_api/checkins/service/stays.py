@@ -32,10 +32,14 @@ async def advance(
     tools: Tools,
     outcomes: Sequence[Outcome],
     states: Mapping[UUID, SubjectState],
+    going_on: Iterable[Visit],
 ) -> Tracks:
-    """Let each fix change its subject's visits; ``outcomes`` are ordered by occurrence."""
+    """Let each fix change its subject's visits; ``outcomes`` are ordered by occurrence.
+
+    ``going_on`` are the visits that a next fix may prolong, of these subjects and others.
+    """
     fences = tools.fences.current
-    tracks = await _load(connection, tools, fences, outcomes, states)
+    tracks = await _load(connection, tools, fences, outcomes, states, going_on)
     for outcome in outcomes:
         track = tracks[outcome.check_in.subject_id]
         _mind_closed_stores(outcome, track, fences)
@@ -57,15 +61,18 @@ async def _load(
     fences: FencesInForce,
     outcomes: Sequence[Outcome],
     states: Mapping[UUID, SubjectState],
+    going_on: Iterable[Visit],
 ) -> Tracks:
     firsts: dict[UUID, datetime] = {}
     for outcome in outcomes:
         firsts.setdefault(outcome.check_in.subject_id, outcome.check_in.occurred_at)
     thresholds = Thresholds(fences.index, fences.stores)
     tracks = {subject: _track(tools, states[subject], thresholds) for subject in firsts}
-    for visit in await presence.going_on(connection, list(firsts)):
-        tracks[visit.subject_id].stays.going_on[visit.store_id] = visit
-        tracks[visit.subject_id].visits[visit.visit_id] = visit
+    for visit in going_on:
+        track = tracks.get(visit.subject_id)
+        if track is not None:
+            track.stays.going_on[visit.store_id] = visit
+            track.visits[visit.visit_id] = visit
     late = {s: first for s, first in firsts.items() if _is_late(first, states[s])}
     if late:
         await _load_late(connection, tools, late, tracks)

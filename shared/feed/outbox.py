@@ -41,7 +41,7 @@ def prepare(event: Event | Mapping[str, Any]) -> PreparedEvent:
         UUID(str(event["id"])),
         None if subject is None else UUID(str(subject)),
         str(event["type"]),
-        orjson.dumps(dict(event)),
+        orjson.dumps(dict(event), default=str),  # for the driver's own kind of UUID
     )
 
 

@@ -1,20 +1,29 @@
 """Why a check-in was answered as it was: every fence considered, every rule, every number."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Path, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
+from sqlalchemy import RowMapping
 
 from services.geo_api.checkins import repository
+from services.geo_api.checkins.schemas import ConsideredOut, DecisionOut, DoubtOut
+from services.geo_api.checkins.service.exact import exact_context
 from services.geo_api.checkins.service.receipts import opened
+from services.geo_api.presence.rule import RULES
 from services.geo_api.subjects.naming import Whose
 from shared.access import allow
 from shared.auth import Principal, Role
+from shared.datum import Datum, convert
 from shared.db import Session
 from shared.errors import Forbidden, Gone, Malformed, NotFound
 from shared.problems import documented
+from shared.sealing import StorageKey
 
 router = APIRouter(prefix="/v1/check-ins", tags=["check-ins"])
 
@@ -31,13 +40,54 @@ class ExplanationGone(Gone):
     title = "The explanation has been deleted"
 
 
-class ExplanationOut(BaseModel):
-    """``answer`` is the body that was given; what explains it stands beside it."""
+class TrustOut(BaseModel):
+    score: int
+    doubts: list[DoubtOut]
 
-    model_config = ConfigDict(extra="allow")
+
+class StandingsOut(BaseModel):
+    """The stores at which the fix arrives, is inside but waits for a second one, or is in doubt.
+
+    ``*`` among the uncertain: the fix is too coarse to say of any store that it is outside.
+    """
+
+    arrives: list[str]
+    tentative: list[str]
+    uncertain: list[str]
+
+
+class ConsentOut(BaseModel):
+    purpose: str
+    version: str
+    given_at: datetime
+
+
+class ExplanationOut(BaseModel):
+    """All that went into an answer, but for the coordinates.
+
+    ``answer`` is the body as it was given, ``rule`` the rule of arrival with its numbers (seconds, metres), ``datum`` how the pair was
+    brought to WGS 84 (null without coordinates). ``counts`` is false for a fix that came too late
+    to change visits. ``considered`` are all geofences near to it, ``clear_beyond_m`` from their edge
+    it would have been outside; ``decisions`` are the offers considered.
+    """
 
     answer: dict[str, Any]
-    decisions: list[dict[str, Any]]
+    kind: str
+    evidence: str
+    source: str
+    occurred_at: datetime
+    received_at: datetime
+    accuracy_m: float | None
+    datum: dict[str, Any] | None
+    signals: dict[str, Any]
+    consent: ConsentOut
+    rule: dict[str, Any]
+    counts: bool
+    considered: list[ConsideredOut]
+    clear_beyond_m: float | None
+    stores: StandingsOut
+    trust: TrustOut
+    decisions: list[DecisionOut]
 
 
 @router.get(
@@ -56,13 +106,52 @@ async def explain_check_in(
 
     A member sees its own, a server that of the person it names. Coordinates are not shown.
     """
-    key = whose, check_in_id
-    found = await repository.read_receipts(await session.connection(), [key])
-    if key not in found:
+    key, connection = (whose, check_in_id), await session.connection()
+    receipt = (await repository.read_receipts(connection, [key])).get(key)
+    if receipt is None:
         raise CheckInUnknown("Look at the id, and at whom the check-in was about.")
-    receipt = found[key]
     day_key = await request.app.state.day_keys.find(receipt.received_at.date())
-    if receipt.reduced is not None or day_key is None:
+    row = await repository.read(connection, key, receipt.received_at)
+    if receipt.reduced is not None or day_key is None or row is None:
         raise ExplanationGone("It was kept for seven days; the visit and the timeline still stand.")
     answer = opened(*key, receipt, day_key, 200)
-    return ExplanationOut(answer=orjson.loads(answer.body), **orjson.loads(answer.explanation))
+    return _explained(row, answer.body, orjson.loads(answer.explanation), _datum(row, key, day_key))
+
+
+def _explained(
+    row: RowMapping, body: bytes, why: Mapping[str, Any], datum: dict[str, Any] | None
+) -> ExplanationOut:
+    same = ("kind", "evidence", "source", "occurred_at", "received_at", "accuracy_m", "counts")
+    return ExplanationOut(
+        **{name: row[name] for name in same},
+        answer=orjson.loads(body),
+        datum=datum,
+        signals=row["signals"] or {},
+        consent=ConsentOut(
+            purpose=row["consent_purpose"],
+            version=row["consent_version"],
+            given_at=row["consent_given_at"],
+        ),
+        rule=_rule(row["rule"]),
+        considered=why["considered"],
+        clear_beyond_m=why["clear_beyond_m"],
+        stores=StandingsOut(
+            arrives=row["arrives"], tentative=row["tentative"], uncertain=row["uncertain"]
+        ),
+        trust=TrustOut(score=row["trust"], doubts=why["doubts"]),
+        decisions=why["decisions"],
+    )
+
+
+def _rule(name: str) -> dict[str, Any]:
+    """The rule by that name with its numbers; the name alone where it is none of today's."""
+    known = next((rule for rule in RULES.values() if rule.name == name), None)
+    return {"name": name} if known is None else asdict(known)
+
+
+def _datum(row: RowMapping, key: tuple[UUID, UUID], day: StorageKey) -> dict[str, Any] | None:
+    """How the received pair was converted, in whole metres."""
+    if row["exact"] is None:
+        return None
+    latitude, longitude = orjson.loads(day.decrypt(row["exact"], exact_context(*key)))
+    return convert(longitude, latitude, Datum(row["datum"])).as_record()

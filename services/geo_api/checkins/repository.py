@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.presence.domain import Fix
@@ -31,6 +31,14 @@ _WRITE_RECEIPTS = text("""
     SELECT * FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]),
         CAST(:hashes AS bytea[]), CAST(:received AS timestamptz[]), CAST(:answers AS bytea[]),
         CAST(:explanations AS bytea[]))
+""")
+
+_READ = text("""
+    SELECT kind, evidence, trust, flags, datum, accuracy_m, occurred_at, received_at, exact,
+        arrives, tentative, uncertain, rule, counts, signals, consent_purpose, consent_version,
+        consent_given_at, source
+    FROM geo.check_ins
+    WHERE subject_id = :subject_id AND check_in_id = :check_in_id AND received_at = :received_at
 """)
 
 # Arrays of arrays cannot be unnested by row; store ids hold no comma.
@@ -123,6 +131,13 @@ def asking_receipts(keys: Sequence[Key]) -> Statement:
 
 def receipts(rows: Iterable[Sequence[Any]]) -> dict[Key, Receipt]:
     return {(row[0], row[1]): Receipt(*row[2:]) for row in rows}
+
+
+async def read(connection: AsyncConnection, key: Key, received_at: datetime) -> RowMapping | None:
+    """A check-in as it is stored; its receipt tells when it was received."""
+    subject_id, check_in_id = key
+    values = {"subject_id": subject_id, "check_in_id": check_in_id, "received_at": received_at}
+    return (await connection.execute(_READ, values)).mappings().first()
 
 
 def writing_receipts(receipts: Sequence[NewReceipt]) -> Statement:

@@ -11,6 +11,7 @@ from services.geo_api.evidence.codes import MAX_CODE
 from services.geo_api.evidence.domain import CheckInKind, Evidence, LocationGrade
 from services.geo_api.evidence.schemas import SightingIn
 from services.geo_api.presence.domain import ClosedBy, Transition
+from services.geo_api.presence.ranking import Verdict as PlaceVerdict
 from services.geo_api.presence.rule import Reason, Standing
 from services.geo_api.subjects.domain import NotRecorded
 from services.geo_api.subjects.schemas import SubjectIn
@@ -117,9 +118,10 @@ class CheckInOut(BaseModel):
 
 
 class MatchOut(BaseModel):
-    """``distance_m`` to the fence's boundary, negative inside; ``overlap`` 0 to 1.
+    """``distance_m`` to the fence's boundary, negative inside; ``overlap`` and ``share`` 0 to 1.
 
-    Both are null in the repeat of an answer older than seven days, and with the geofence where
+    They are the ground that accuracy circle and fence have in common, of the smaller of the two
+    and of the circle. All three are null in the repeat of an answer older than seven days, and with the geofence where
     other ``evidence`` than coordinates proves the store.
     """
 
@@ -130,8 +132,26 @@ class MatchOut(BaseModel):
     inside: bool
     distance_m: float | None
     overlap: float | None
+    share: float | None
     confidence: int
     transition: Transition | None
+
+
+class CandidateOut(BaseModel):
+    store_id: str
+    likelihood: float
+
+
+class PlaceOut(BaseModel):
+    """The one store the person is likeliest in; null where none is clearly likelier than the next.
+
+    ``candidates`` are likeliest first and sum to 1; there are none in the repeat of an answer
+    older than seven days.
+    """
+
+    store_id: str | None
+    verdict: PlaceVerdict
+    candidates: list[CandidateOut]
 
 
 class VisitOut(BaseModel):
@@ -207,6 +227,7 @@ class AnswerOut(BaseModel):
 
     check_in: CheckInOut
     matches: list[MatchOut]
+    place: PlaceOut | None
     visits: list[VisitOut]
     coupons: list[CouponOut]
     invitation: InvitationOut | None

@@ -5,8 +5,9 @@ in one. Bayes' rule over the candidates: how likely each is beforehand, times ho
 the fix.
 
 - *The fix.* A phone's accuracy is the radius that holds the truth in 68 of 100 cases. That mass
-  is spread evenly over the circle, so a store has ``0.68 * share``; the rest lies outside and
-  falls off with the distance to the edge as in a normal distribution.
+  is spread evenly over the circle, so a store has ``0.68 * share``; the rest lies outside, falls
+  off with the distance to the edge as in a normal distribution, and a store smaller than the
+  circle has room for no more of it than their areas are to each other.
 - *The size.* Given that a person is in a store, she is somewhere in it: the same mass speaks the
   more for a store the smaller it is. But a larger store has more visitors, about with the root of
   its area, which leaves a division by the inradius. So an exact fix in a kiosk is in the kiosk and
@@ -145,4 +146,5 @@ def _mass(match: Near, accuracy_m: float) -> float:
         return 1.0 if match.distance_m <= 0 else 0.0
     sigmas = match.distance_m * _RADII_PER_SIGMA / accuracy_m
     beyond = math.erfc(sigmas / math.sqrt(2)) / 2
-    return _MASS_WITHIN * match.share + (1 - _MASS_WITHIN) * beyond
+    room = min(1.0, match.inradius_m / accuracy_m) ** 2
+    return _MASS_WITHIN * match.share + (1 - _MASS_WITHIN) * beyond * room

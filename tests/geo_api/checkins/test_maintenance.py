@@ -139,7 +139,8 @@ async def test_past_the_horizon_a_repeat_gets_the_reduced_answer(
     assert first["invitation"] is not None
     assert reduced == {
         **first,
-        "matches": [{**match, "distance_m": None, "overlap": None}],
+        "matches": [{**match, "distance_m": None, "overlap": None, "share": None}],
+        "place": {**first["place"], "candidates": []},
         "coupons": [{**coupon, "code": None} for coupon in first["coupons"]],
         "invitation": None,
     }

@@ -7,6 +7,7 @@ import orjson
 
 from services.geo_api.checkins.domain import Answer, CheckIn, CheckInStatus
 from services.geo_api.checkins.service import explaining
+from services.geo_api.checkins.service.likelihood import place
 from services.geo_api.checkins.service.outcome import Outcome
 from services.geo_api.evidence.domain import OF_GRADE
 from services.geo_api.invitations.service import ShownInvitation
@@ -25,6 +26,7 @@ def accepted(outcome: Outcome, rule: ArrivalRule) -> Answer:
             "trust": {"score": outcome.trust.score, "signals": outcome.trust.flags},
         },
         "matches": [*_matches(outcome)],
+        "place": place(outcome),
         "visits": [*map(_visit, outcome.changes)],
         "coupons": [*map(_coupon, outcome.coupons)],
         "invitation": _invitation(outcome.invitation),
@@ -49,6 +51,7 @@ def not_recorded(
             *_proven(check_in, None),
             *(_match(check_in, m, None) for m in verdict.matches),
         ],
+        "place": None,
         "visits": [],
         "coupons": [],
         "invitation": _invitation(invitation),
@@ -65,6 +68,7 @@ def match_record(match: FenceMatch) -> dict[str, Any]:
         "inside": match.inside,
         "distance_m": match.distance_m,
         "overlap": round(match.overlap, 4),
+        "share": round(match.share, 4),
         "confidence": match.confidence,
     }
 
@@ -99,6 +103,7 @@ def _proven(check_in: CheckIn, transition: Transition | None) -> Iterator[dict[s
             "inside": True,
             "distance_m": None,
             "overlap": None,
+            "share": None,
             "confidence": proof.confidence,
             "evidence": proof.evidence,
             "transition": transition,

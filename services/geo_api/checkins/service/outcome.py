@@ -13,6 +13,7 @@ from services.geo_api.offers.domain import Decision, GrantedCoupon, OfferBook, P
 from services.geo_api.offers.service.grants import GrantContext
 from services.geo_api.presence.domain import Change, Transition
 from services.geo_api.presence.matching import FenceIndex, FenceMatch
+from services.geo_api.presence.ranking import Ranking
 from services.geo_api.presence.rule import ArrivalRule
 from services.geo_api.presence.track import Track
 from services.geo_api.presence.verdict import NOWHERE, Verdict, Zoned
@@ -83,6 +84,7 @@ class Outcome:
     changes: Sequence[Change] = ()
     transitions: Mapping[str, Transition] = field(default_factory=dict)
     matches: Sequence[tuple[FenceMatch, Transition | None]] = ()
+    ranking: Ranking | None = None
     presences: tuple[Presence, ...] = ()
     trust: Trust = FULL
     coupons: Sequence[GrantedCoupon] = ()

@@ -51,7 +51,8 @@ def reduced(body: bytes) -> str:
     answer: dict[str, Any] = orjson.loads(body)
     matches = [_without(match, _PRIVATE_OF_A_MATCH) for match in answer["matches"]]
     coupons = [_without(coupon, _PRIVATE_OF_A_COUPON) for coupon in answer["coupons"]]
-    kept = {**answer, "matches": matches, "coupons": coupons, "invitation": None}
+    place = answer["place"] and {**answer["place"], "candidates": []}
+    kept = {**answer, "matches": matches, "place": place, "coupons": coupons, "invitation": None}
     return orjson.dumps(kept).decode()
 
 
@@ -62,7 +63,13 @@ def _without(document: Mapping[str, Any], private: Mapping[str, None]) -> dict[s
 def _bare(check_in_id: UUID) -> str:
     """What is known of an answer whose key is gone."""
     accepted = {"id": str(check_in_id), "status": "accepted", "reason": None}
-    empty: dict[str, Any] = {"matches": [], "visits": [], "coupons": [], "invitation": None}
+    empty: dict[str, Any] = {
+        "matches": [],
+        "place": None,
+        "visits": [],
+        "coupons": [],
+        "invitation": None,
+    }
     return orjson.dumps({"check_in": accepted, **empty}).decode()
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import as_fix
 from services.geo_api.checkins.service.last_fix import last_fix, placed
+from services.geo_api.checkins.service.likelihood import likeliest
 from services.geo_api.checkins.service.outcome import FencesInForce, Outcome, Tools
 from services.geo_api.evidence.domain import GREATEST_CONFIDENCE, OF_GRADE, Evidence
 from services.geo_api.offers.domain import Presence
@@ -43,6 +44,7 @@ async def advance(
     for outcome in outcomes:
         track = tracks[outcome.check_in.subject_id]
         _mind_closed_stores(outcome, track, fences)
+        outcome.ranking = likeliest(outcome, fences, track.stays.going_on.keys())
         outcome.changes = track.take(as_fix(outcome.check_in, outcome.verdict), tools.new_id)
         outcome.counts = outcome.check_in.check_in_id not in track.beyond
         if outcome.changes:

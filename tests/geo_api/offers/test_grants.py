@@ -308,5 +308,7 @@ async def test_the_evidence_of_a_grant_holds_the_fence_and_no_coordinates(
         "geofence_version": 1,
         "confidence": 3,
         "kind": "background",
+        "evidence": "gps",
+        "trust": 100,
         "received_at": NOW.isoformat(),
     }

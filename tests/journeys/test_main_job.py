@@ -224,7 +224,8 @@ async def test_erasure_leaves_nothing_in_either_service_and_late_facts_stay_out(
     assert subject_id not in str(await rows(database_urls, whole=True))
     late = body(subject=person("erase-me"), occurred_at=ago(minutes=30))
     answer = (await geo.post("/v1/check-ins", json=late, headers=server)).json()
-    assert answer["check_in"] == {"id": late["id"], "status": "not_recorded", "reason": "erased"}
+    forgotten = {"id": late["id"], "status": "not_recorded", "reason": "erased", "trust": None}
+    assert answer["check_in"] == forgotten
     assert subject_id not in str(await rows(database_urls, whole=True))
 
 

@@ -114,19 +114,22 @@ class _Grid:
         raster = _Raster.of(side_m)
         many = int(numbers.max()) + 1
         portions = [slice(at, at + _BOXES_AT_ONCE) for at in range(0, len(boxes), _BOXES_AT_ONCE)]
-        found = [_standing(raster, boxes[part], numbers[part], many) for part in portions]
-        pairs = distinct(np.concatenate(found))
-        del found
-        key, number = np.divmod(pairs, many)
-        first = np.flatnonzero(np.diff(key, prepend=-1))
-        keys = key[first]
+        pairs = np.concatenate([_standing(raster, boxes[p], numbers[p], many) for p in portions])
+        pairs.sort()
+        if np.any(pairs[1:] == pairs[:-1]):
+            pairs = distinct(pairs)
+        number = (pairs % many).astype(np.int32)
+        pairs //= many
+        first = np.flatnonzero(np.diff(pairs, prepend=-1)).astype(np.int32)
+        keys = pairs[first]
+        del pairs
         row_start = np.searchsorted(keys >> _COLUMN_BITS, np.arange(len(raster.columns) + 1))
         return cls(
             raster,
             array("i", row_start.astype(np.int32).tobytes()),
             array("q", keys.astype(np.int64).tobytes()),
-            array("i", np.append(first, len(key)).astype(np.int32).tobytes()),
-            array("i", number.astype(np.int32).tobytes()),
+            array("i", np.append(first, np.int32(len(number))).tobytes()),
+            array("i", number.tobytes()),
         )
 
     def at(self, lon: float, lat: float) -> "array[int] | tuple[()]":

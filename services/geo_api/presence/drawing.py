@@ -19,7 +19,10 @@ from shared.lonlat import ANTIMERIDIAN_DEG
 _NORTHERNMOST_DEG = 85.0
 _BEND_M = 1e-4
 _RADIUS_M = 6_367_000.0
-_READ_AT_ONCE = 20_000
+_READ_AT_ONCE = 4_000
+_COLUMNS = "ddfddb"
+"""Of ``Outlines``: x, y, angle, area, quarter, kind."""
+Columns = tuple[NDArray[Any], ...]
 _LEAST_TURN = 1e-6
 """Radians, between two vertices as seen from the middle, for their order to be beyond doubt."""
 
@@ -51,7 +54,7 @@ class _Rings(NamedTuple):
 
 @dataclass(slots=True)
 class _Sheet:
-    """One portion drawn; columns as in ``Outlines`` and ``Drawn``."""
+    """One portion drawn; columns as in ``Drawn``, and how many vertices each outline has."""
 
     fits: NDArray[np.bool_]
     middle: Floats
@@ -59,24 +62,26 @@ class _Sheet:
     boxes: Floats
     box_owner: Ints
     counts: Ints
-    xy: Floats
-    angle: NDArray[np.float32]
-    area: Floats
-    quarter: Floats
-    kind: NDArray[np.int8]
 
 
 def draw(wkbs: Sequence[bytes]) -> Drawn:
-    """Outlines of canonical Polygons and MultiPolygons (see ``shared.rings``) as WKB."""
-    sheets = [
-        _draw(np.array(wkbs[begin : begin + _READ_AT_ONCE], dtype=np.object_))
-        for begin in range(0, max(len(wkbs), 1), _READ_AT_ONCE)
-    ]
+    """Outlines of canonical Polygons and MultiPolygons (see ``shared.rings``) as WKB.
+
+    In portions, each put to the columns at once, so that little memory is used besides them.
+    """
+    columns = [array(code) for code in _COLUMNS]
+    sheets = []
+    for begin in range(0, max(len(wkbs), 1), _READ_AT_ONCE):
+        portion = np.array(wkbs[begin : begin + _READ_AT_ONCE], dtype=np.object_)
+        sheet, drawn = _draw(portion)
+        sheets.append(sheet)
+        for column, part in zip(columns, drawn, strict=True):
+            column.frombytes(part.tobytes())
     fits = np.concatenate([sheet.fits for sheet in sheets])
     middle = np.concatenate([sheet.middle for sheet in sheets])
     owners = [sheet.box_owner + i * _READ_AT_ONCE for i, sheet in enumerate(sheets)]
     return Drawn(
-        _outlines(sheets, np.radians(middle[fits])),
+        _outlines(columns, [sheet.counts for sheet in sheets], np.radians(middle[fits])),
         np.where(fits, np.cumsum(fits) - 1, -1),
         middle[:, 0],
         middle[:, 1],
@@ -86,27 +91,17 @@ def draw(wkbs: Sequence[bytes]) -> Drawn:
     )
 
 
-def _outlines(sheets: Sequence[_Sheet], middle: Floats) -> Outlines:
-    start = np.cumsum(np.concatenate([[0], *(sheet.counts for sheet in sheets)]))
-    x, y, angle, area, quarter = array("d"), array("d"), array("f"), array("d"), array("d")
-    kind = array("b")
-    wholes: tuple[array[Any], ...] = (x, y, angle, area, quarter, kind)
-    for sheet in sheets:
-        columns = (*sheet.xy.T, sheet.angle, sheet.area, sheet.quarter, sheet.kind)
-        for whole, part in zip(wholes, columns, strict=True):
-            whole.frombytes(part.tobytes())
+def _outlines(columns: Sequence["array[Any]"], counts: Sequence[Ints], middle: Floats) -> Outlines:
+    start = np.cumsum(np.concatenate([[0], *counts])).astype(np.int32)
     sines = [
         array("d", function(degrees).tobytes())
         for degrees in middle.T
         for function in (np.sin, np.cos)
     ]
-    return Outlines(
-        array("i", start.astype(np.int32).tobytes()),
-        x, y, angle, area, quarter, kind, *sines,
-    )  # fmt: skip
+    return Outlines(array("i", start.tobytes()), *columns, *sines)
 
 
-def _draw(wkbs: NDArray[np.object_]) -> _Sheet:
+def _draw(wkbs: NDArray[np.object_]) -> tuple[_Sheet, Columns]:
     geometries = shapely.orient_polygons(shapely.from_wkb(wkbs))
     bounds = shapely.bounds(geometries).reshape(-1, 4)
     parts, box_owner = shapely.get_parts(geometries, return_index=True)
@@ -125,11 +120,9 @@ def _draw(wkbs: NDArray[np.object_]) -> _Sheet:
     kind = np.where(np.bincount(rings.owner, minlength=len(starts)) == 1, RING, RINGS)
     angle, seen_whole = _directions(xy, starts, of)
     kind[seen_whole & (kind == RING)] = STAR
-    return _Sheet(
-        fits, middle, reach, shapely.bounds(parts).reshape(-1, 4), box_owner,
-        np.bincount(of, minlength=len(starts)), xy, angle, *_areas(xy, starts),
-        kind.astype(np.int8),
-    )  # fmt: skip
+    counts = np.bincount(of, minlength=len(starts))
+    sheet = _Sheet(fits, middle, reach, shapely.bounds(parts).reshape(-1, 4), box_owner, counts)
+    return sheet, (*xy.T, angle, *_areas(xy, starts), kind.astype(np.int8))
 
 
 def _fitting(bounds: Floats) -> tuple[Floats, NDArray[np.bool_]]:

@@ -1,9 +1,9 @@
 """Fences that are asked together: their table, and answers made of what it measures."""
 
 import math
+from array import array
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -37,26 +37,38 @@ _by_id = attrgetter("geofence_id")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Fences that are asked together; make one with ``build``."""
+    """Fences that are asked together; make one with ``build``.
+
+    ``_by_store`` has their numbers by store_id, then by geofence_id.
+    """
 
     fences: tuple[Fence, ...]
     _table: FenceTable
-    _of_store: Mapping[str, Sequence[int]]
+    _by_store: "array[int]"
 
     @classmethod
     def build(cls, fences: Iterable[Fence]) -> "Layer":
         ordered = tuple(sorted(fences, key=_by_id))
-        of_store: defaultdict[str, list[int]] = defaultdict(list)
-        for number, fence in enumerate(ordered):
-            of_store[fence.store_id].append(number)
-        return cls(ordered, FenceTable.build([f.shape for f in ordered]), of_store)
+        stores = [fence.store_id for fence in ordered]
+        by_store = array("i", sorted(range(len(ordered)), key=stores.__getitem__))
+        return cls(ordered, FenceTable.build([f.shape for f in ordered]), by_store)
 
     def holds(self, geofence_id: str) -> bool:
         place = bisect_left(self.fences, geofence_id, key=_by_id)
         return place < len(self.fences) and self.fences[place].geofence_id == geofence_id
 
     def of_store(self, store_id: str) -> list[Fence]:
-        return [self.fences[number] for number in self._of_store.get(store_id, ())]
+        return [self.fences[number] for number in self._of_store(store_id)]
+
+    def _of_store(self, store_id: str) -> "array[int]":
+        numbers = self._by_store
+        begin = end = bisect_left(numbers, store_id, key=self._store)
+        while end < len(numbers) and self._store(numbers[end]) == store_id:
+            end += 1
+        return numbers[begin:end]
+
+    def _store(self, number: int) -> str:
+        return self.fences[number].store_id
 
     def match(self, fixes: Sequence[Fix]) -> list[tuple[FenceMatch, ...]]:
         if len(fixes) <= _FEW:
@@ -79,7 +91,7 @@ class Layer:
     def measure_all(self, asked: Sequence[tuple[str, Fix]]) -> list[tuple[FenceMatch, ...]]:
         if len(asked) <= _FEW:
             return [self._measure_one(store_id, fix) for store_id, fix in asked]
-        fences = [self._of_store.get(store_id, ()) for store_id, _ in asked]
+        fences = [self._of_store(store_id) for store_id, _ in asked]
         counts = [len(of_store) for of_store in fences]
         pairs = Pairs(
             np.repeat(np.arange(len(asked)), counts),
@@ -89,9 +101,7 @@ class Layer:
         return self._answers(len(asked), pairs, _rounded(measures))
 
     def _measure_one(self, store_id: str, fix: Fix) -> tuple[FenceMatch, ...]:
-        return self._answer(
-            alone.near(self._table, fix, self._of_store.get(store_id, ())), math.inf
-        )
+        return self._answer(alone.near(self._table, fix, self._of_store(store_id)), math.inf)
 
     def crossed(self, start: Fix, end: Fix) -> list[Fence]:
         return [self.fences[number] for number in ways.crossed(self._table, start, end)]

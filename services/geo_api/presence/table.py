@@ -6,6 +6,7 @@ Fences are numbers here, in the order they came.
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import shapely
@@ -47,12 +48,10 @@ class FenceTable:
 
     @classmethod
     def build(cls, shapes: Sequence[Shape]) -> "FenceTable":
-        circles = [(n, shape) for n, shape in enumerate(shapes) if isinstance(shape, Circle)]
-        areas = [(n, shape) for n, shape in enumerate(shapes) if isinstance(shape, Area)]
-        drawn = draw([area.wkb for _, area in areas])
-        round_ones, others = _numbers(circles), _numbers(areas)
-        rows = [(c.center.lon, c.center.lat, c.radius_m) for _, c in circles]
-        centers = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        is_round = np.fromiter((isinstance(s, Circle) for s in shapes), np.bool_, len(shapes))
+        round_ones, others = np.flatnonzero(is_round), np.flatnonzero(~is_round)
+        drawn = draw([shape.wkb for shape in shapes if isinstance(shape, Area)])
+        centers = _centers(shapes, len(round_ones))
         columns = np.empty((4, len(shapes)))
         columns[:, round_ones] = (*points_on(*centers[:, :2].T), centers[:, 2])
         columns[:, others] = (*points_on(drawn.lon, drawn.lat), drawn.reach_m)
@@ -62,7 +61,7 @@ class FenceTable:
         kind = array("i", outline.tobytes())
         numbers = np.concatenate((round_ones, others[drawn.box_owner]))
         cells = _cells(centers, drawn.boxes, numbers)
-        held = _held(drawn, areas)
+        held = _held(drawn, shapes, others)
         return cls(shapes, x, y, z, reach, kind, drawn.outlines, held, cells)
 
     def covers(self, number: int, lon: float, lat: float, metres: float) -> bool:
@@ -83,15 +82,18 @@ class FenceTable:
         return shape.center.lon, shape.center.lat
 
 
-def _numbers(numbered: Sequence[tuple[int, Shape]]) -> Ints:
-    return np.fromiter((number for number, _ in numbered), np.intp, len(numbered))
+def _centers(shapes: Sequence[Shape], count: int) -> Floats:
+    """Rows of longitude, latitude and radius of the circles."""
+    circles = (shape for shape in shapes if isinstance(shape, Circle))
+    each = ((circle.center.lon, circle.center.lat, circle.radius_m) for circle in circles)
+    return np.fromiter(chain.from_iterable(each), np.float64, 3 * count).reshape(-1, 3)
 
 
-def _held(drawn: Drawn, areas: Sequence[tuple[int, Area]]) -> dict[int, shapely.Geometry]:
+def _held(drawn: Drawn, shapes: Sequence[Shape], areas: Ints) -> dict[int, shapely.Geometry]:
     """Prepared geometries of outlines that do not fit into a plane or have several rings."""
     kind = np.append(np.frombuffer(drawn.outlines.kind, np.int8), RINGS)
-    asked = np.flatnonzero(kind[drawn.outline] == RINGS).tolist()
-    held = {areas[n][0]: areas[n][1].geometry for n in asked}
+    asked = areas[kind[drawn.outline] == RINGS].tolist()
+    held = {n: shape.geometry for n in asked if isinstance(shape := shapes[n], Area)}
     shapely.prepare(np.array([*held.values(), None], dtype=np.object_))
     return dict(held)
 

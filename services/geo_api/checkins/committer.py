@@ -26,6 +26,9 @@ from shared.feed.delivery import Deliverer
 MAX_GROUP = 500
 """Check-ins per transaction: large enough to spread a commit, small enough to hold locks briefly."""
 
+MANY_WAITING = MAX_GROUP // 2
+"""Check-ins that call the spare lane."""
+
 MAX_WAITING = 20_000
 """Check-ins that may wait in one process; past it callers are told to come back."""
 
@@ -68,6 +71,8 @@ class Unconfirmed(Unavailable):
 class Committer:
     """Decides check-ins in groups, ``lanes`` groups at a time, each on a connection of its own.
 
+    A spare lane joins in while ``MANY_WAITING`` wait, as behind batches of several callers: it
+    decides while the other is at the database. For fewer it would only make the groups smaller.
     ``url`` is that of the service's database.
     """
 
@@ -78,18 +83,21 @@ class Committer:
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _count: int = 0
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _piled_up: asyncio.Event = field(default_factory=asyncio.Event)
     _workers: list["asyncio.Task[None]"] = field(default_factory=list)
     _closing: bool = False
 
     def start(self) -> None:
+        called = [self._arrived] * self.lanes + [self._piled_up]
         self._workers = [
-            asyncio.create_task(self._work(OwnConnection(self.url))) for _ in range(self.lanes)
+            asyncio.create_task(self._work(OwnConnection(self.url), event)) for event in called
         ]
 
     async def stop(self) -> None:
         """Finish what was accepted, then end."""
         self._closing = True
         self._arrived.set()
+        self._piled_up.set()
         await asyncio.gather(*self._workers)
 
     async def submit(self, check_ins: Sequence[CheckIn]) -> list[Result]:
@@ -98,18 +106,22 @@ class Committer:
         Raises Busy when too many wait, Unconfirmed when the database went away meanwhile: then
         the same ids sent again settle what became of them.
         """
+        if not check_ins:
+            return []
         if self._closing or self._count + len(check_ins) > MAX_WAITING:
             raise _busy()
         future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
         self._waiting.append((check_ins, future))
         self._count += len(check_ins)
         self._arrived.set()
+        if self._count >= MANY_WAITING:
+            self._piled_up.set()
         return await future
 
-    async def _work(self, lane: OwnConnection) -> None:
+    async def _work(self, lane: OwnConnection, called: asyncio.Event) -> None:
         after_a_crowd = False
         while True:
-            await self._arrived.wait()
+            await called.wait()
             if after_a_crowd:
                 await self._gather()
             group = self._take()
@@ -139,6 +151,8 @@ class Committer:
         self._count -= size
         if not self._waiting and not self._closing:
             self._arrived.clear()
+        if self._count < MANY_WAITING and not self._closing:
+            self._piled_up.clear()
         return group
 
     async def _serve(self, lane: OwnConnection, group: list[_Waiting]) -> None:

@@ -1,5 +1,6 @@
 """HTTP of check-ins, sessions and visits."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -26,6 +27,9 @@ from shared.wire import parse_json
 MAX_BATCH = 10_000
 MAX_OWN_BATCH = 1_000
 """Check-ins that a member may send at once about itself: more than a day of them, one a minute."""
+
+LINES_AT_A_TIME = 50
+"""So many lines are read in some two milliseconds."""
 
 LINES_PER_REQUEST = 50
 """So many lines of a member's batch count against its rate like one request."""
@@ -192,17 +196,33 @@ async def _answer_lines(
 ) -> AsyncIterator[bytes]:
     """Answer chunk by chunk, each after its commit.
 
+    The next chunk is read while the one before is at the database, and handed on only after it.
     Ends with the first chunk that cannot be taken now, so that what is sent again keeps its order.
     """
+    following = await _read_chunk(lines, 0, reader)
     for start in range(0, len(lines), MAX_GROUP):
-        read = [_read(line, reader) for line in lines[start : start + MAX_GROUP]]
+        read = following
         accepted = [item for item in read if isinstance(item, CheckIn)]
         try:
-            results = iter(await committer.submit(accepted) if accepted else [])
+            results, following = await asyncio.gather(
+                committer.submit(accepted), _read_chunk(lines, start + MAX_GROUP, reader)
+            )
         except (Busy, Unconfirmed) as refusal:
             yield _chunk(read, iter([refusal] * len(accepted)), start)
             return
-        yield _chunk(read, results, start)
+        yield _chunk(read, iter(results), start)
+
+
+async def _read_chunk(
+    lines: Sequence[bytes], start: int, reader: Reader
+) -> list[CheckIn | Refusal]:
+    """The chunk that begins at ``start``, a few lines at a time between which others get on."""
+    read: list[CheckIn | Refusal] = []
+    end = min(start + MAX_GROUP, len(lines))
+    for first in range(start, end, LINES_AT_A_TIME):
+        read += [_read(line, reader) for line in lines[first : min(first + LINES_AT_A_TIME, end)]]
+        await asyncio.sleep(0)
+    return read
 
 
 def _chunk(read: Sequence[CheckIn | Refusal], results: Any, start: int) -> bytes:

@@ -3,8 +3,8 @@
 A city: stores of which 80 % are normal around 31.2304, 121.4737 (standard deviation 0.08°) and
 the rest even in a box of 1°, with circles of 200 m, outlines of 24 vertices about as large, or
 half of each; people who walk 0.0015° (standard deviation) between two fixes of 12 m. More than
-10,000 stores are more such cities side by side and fewer a part of one, so that a fix is near to
-as many fences as before. Each number of fences runs in a process of its own, whose memory is
+10,000 stores are more such cities 1° apart, while the people stay in the first; fewer are a part
+of one, with its people. So a fix is near to as many fences as before. Each number of fences runs in a process of its own, whose memory is
 told. PostGIS has the same fences in a table with a GiST index and is asked for the same fixes in
 batches of 1,000 on a connection of its own: which fences are within reach, whether they hold the
 fix, and how far its edge is.
@@ -97,8 +97,8 @@ class City:
         random = np.random.default_rng(11)
         cities = math.ceil(stores / CITY_STORES)
         scale = math.sqrt(min(stores / CITY_STORES, 1))
-        shops, walkers = (_spread(random, count, cities, scale) for count in (stores, people))
-        return cls(shops, walkers, random)
+        shops = _spread(random, stores, cities, scale)
+        return cls(shops, _spread(random, people, 1, scale), random)
 
     def walk(self) -> list[Fix]:
         """The next fix of everybody."""
@@ -126,7 +126,7 @@ def _spread(random: np.random.Generator, count: int, cities: int, scale: float) 
     places = np.where(random.random((count, 1)) < 0.8, normal, even)
     across = math.ceil(math.sqrt(cities))
     city = random.integers(cities, size=count)
-    corner = np.column_stack((city % across, city // across)) - across // 2
+    corner = np.column_stack((city % across, city // across))
     return places + CENTRE + corner
 
 

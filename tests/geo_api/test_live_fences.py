@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -241,45 +242,76 @@ async def test_when_changes_pause_the_index_is_made_whole_with_the_same_fences(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["circles", "outlines"])
 async def test_changes_among_a_hundred_thousand_fences_are_in_force_within_a_second(
     database_urls: DatabaseUrls,
     client: httpx.AsyncClient,
     sql: "asyncpg.Connection[asyncpg.Record]",
+    kind: str,
 ) -> None:
-    await fill(sql, 100_000)
+    await fill(sql, 100_000, outlines=kind == "outlines")
     live = LiveFences(database_urls.geo)
     await live.start(timeout_s=60)
     await make_circle(client)
     took_s = [await until(lambda: ("g1", 1) in inside(live))]
-    for version in (2, 3):
-        await client.put("/v1/geofences/g1", json=circle(radius_m=40 + version))
-        took_s.append(await until(lambda n=version: ("g1", n) in inside(live)))  # type: ignore[misc]
+    async with lag() as late_s:
+        for version in (2, 3):
+            await client.put("/v1/geofences/g1", json=circle(radius_m=40 + version))
+            took_s.append(await until(lambda n=version: ("g1", n) in inside(live)))  # type: ignore[misc]
     assert len(live.current.index) == 100_001
 
     await client.delete("/v1/geofences/g1")
     await until(lambda: len(live.current.index) == 100_000)
-    print(f"in force after {[f'{s * 1000:.0f} ms' for s in took_s]}")  # noqa: T201
+    print(f"in force after {[f'{s * 1000:.0f} ms' for s in took_s]}, "  # noqa: T201
+          f"the loop late by {max(late_s) * 1000:.0f} ms")  # fmt: skip
+    assert sorted(late_s)[-2] < LONGEST_HALT_S  # one may be the machine's own
     await live.stop()
 
 
 @pytest.mark.slow
-async def test_loading_a_hundred_thousand_circles_costs_less_than_five_seconds(
-    database_urls: DatabaseUrls, sql: "asyncpg.Connection[asyncpg.Record]"
+@pytest.mark.parametrize("kind", ["circles", "outlines"])
+async def test_loading_a_hundred_thousand_fences_costs_less_than_five_seconds(
+    database_urls: DatabaseUrls, sql: "asyncpg.Connection[asyncpg.Record]", kind: str
 ) -> None:
-    await fill(sql, 100_000)
+    await fill(sql, 100_000, outlines=kind == "outlines")
     live = LiveFences(database_urls.geo)
 
-    started_s = time.process_time()
+    started_s, began = time.process_time(), time.monotonic()
     await live.start(timeout_s=60)
-    cost_s = time.process_time() - started_s
+    cost_s, took_s = time.process_time() - started_s, time.monotonic() - began
 
+    print(f"100,000 {kind}: {cost_s:.1f} s of work in {took_s:.1f} s")  # noqa: T201
     assert len(live.current.index) == 100_000
     assert cost_s < 5, f"cost {cost_s:.1f} s"
     await live.stop()
 
 
-async def fill(sql: "asyncpg.Connection[asyncpg.Record]", count: int) -> None:
-    """So many stores with a circle each, as an import leaves them."""
+LONGEST_HALT_S = 0.15
+"""Above the 50 ms that are aimed at, since a busy machine halts everybody."""
+
+
+@asynccontextmanager
+async def lag() -> AsyncIterator[list[float]]:
+    """By how many seconds the event loop was late each time in the block."""
+    late_s = [0.0, 0.0]
+
+    async def watch() -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.005)
+            late_s.append(time.monotonic() - before - 0.005)
+
+    watching = asyncio.create_task(watch())
+    yield late_s
+    watching.cancel()
+
+
+async def fill(
+    sql: "asyncpg.Connection[asyncpg.Record]", count: int, *, outlines: bool = False
+) -> None:
+    """So many stores with a circle, or an outline of 24 corners, each, as an import leaves them."""
+    area = "ST_Multi(ST_Buffer(location, 200, 6)::geometry)" if outlines else "NULL"
+    radius = "NULL, NULL" if outlines else "location, 100"
     await sql.execute(
         f"""
         INSERT INTO geo.stores SELECT 's' || n, 1, 'Store', NULL, NULL, 'America/New_York', '{{}}', NULL, NULL,
@@ -289,7 +321,7 @@ async def fill(sql: "asyncpg.Connection[asyncpg.Record]", count: int) -> None:
         INSERT INTO geo.geofences SELECT store_id, store_id, 1, NULL, now(), now(), NULL, 1
         FROM geo.stores;
         INSERT INTO geo.geofence_versions
-        SELECT store_id, 1, location, 100, NULL, '{{}}', 'wgs84', NULL, '{{}}', now(), 'test'
+        SELECT store_id, 1, {radius}, {area}, '{{}}', 'wgs84', NULL, '{{}}', now(), 'test'
         FROM geo.stores;
         UPDATE geo.fence_index_version SET version = 1;
         ANALYZE geo.stores, geo.geofences, geo.geofence_versions;

@@ -16,6 +16,9 @@ class Visit(Base):
     an ``expired`` that only the silence of the device decided, so that a later fix may undo it.
     ``dwelled`` are the thresholds in seconds that it has reached; ``ended_at`` is when the place
     itself ended it, null for every other end.
+
+    No index holds what a fix changes in a visit that goes on (``last_inside_at``,
+    ``last_received_at``), so that such an update touches the row alone.
     """
 
     __tablename__ = "visits"
@@ -39,7 +42,7 @@ class Visit(Base):
             "visit_id",
             postgresql_where="state <> 'open'",
         ),
-        Index("ix_visits_silent", "last_received_at", postgresql_where="state = 'open'"),
+        Index("ix_visits_going_on", "subject_id", postgresql_where="state = 'open' OR provisional"),
     )
 
     subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

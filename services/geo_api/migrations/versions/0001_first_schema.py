@@ -513,12 +513,12 @@ def upgrade() -> None:
         postgresql_where="state = 'open'",
     )
     op.create_index(
-        "ix_visits_silent",
+        "ix_visits_going_on",
         "visits",
-        ["last_received_at"],
+        ["subject_id"],
         unique=False,
         schema="geo",
-        postgresql_where="state = 'open'",
+        postgresql_where="state = 'open' OR provisional",
     )
     op.create_index(
         op.f("ix_visits_subject_id_store_id_entered_at"),
@@ -744,7 +744,10 @@ def downgrade() -> None:
         op.f("ix_visits_subject_id_store_id_entered_at"), table_name="visits", schema="geo"
     )
     op.drop_index(
-        "ix_visits_silent", table_name="visits", schema="geo", postgresql_where="state = 'open'"
+        "ix_visits_going_on",
+        table_name="visits",
+        schema="geo",
+        postgresql_where="state = 'open' OR provisional",
     )
     op.drop_index(
         "ix_visits_open", table_name="visits", schema="geo", postgresql_where="state = 'open'"

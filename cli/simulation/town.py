@@ -66,13 +66,16 @@ def walkers(
 
 
 def errands(shops: tuple[Shop, ...], seconds: float, chance: np.random.Generator) -> Path:
-    """Along the street from one store to another: into it, or to a bench before it.
+    """Along the street from one store to another one: into it, or to a bench before it.
 
     The bench stands 10 to 60 m clear of the edge, which a vague fix cannot tell from the store.
     """
     way = PathMaker.beginning(float(chance.uniform(-400, 400)), _STREET_NORTH_M)
+    shop = shops[0]
     while way.now_s < seconds:
-        ground = shops[chance.integers(len(shops))].ground
+        others = [other for other in shops if other is not shop]
+        shop = others[chance.integers(len(others))]
+        ground = shop.ground
         assert isinstance(ground, Disc)  # noqa: S101 - the street has no others
         speed_mps = _DRIVING_MPS if chance.random() < _DRIVES else WALKING_MPS
         way.go(ground.east_m, _STREET_NORTH_M, speed_mps)

@@ -1,6 +1,6 @@
 """One seeded run: every rule on the same people, edges, golden tracks and spoofers."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +34,7 @@ class Scale:
 
     seed: int = 1
     walkers: int = 96
-    hours: float = 4.0
+    hours: float = 3.0
 
 
 @dataclass(slots=True)
@@ -112,8 +112,14 @@ def run_trial(
     for name in rules:
         _weigh(trial, name, people, found[name])
     advance()
-    trial.check_ins, trial.late = len(sent), _late(sent)
-    trial.changed_by_order = _changed_by_order(trial, sent, found[trial.leading], until)
+    late = _late(sent)
+    trial.check_ins, trial.late = len(sent), late.total()
+    trial.changed_by_order = _changed_by_order(
+        [report for report in sent if report.subject in late],
+        [visit for visit in found[trial.leading] if visit.subject in late],
+        rules[trial.leading],
+        until,
+    )
     advance()
     edges = boundary_hours(scale.seed, max(1, scale.walkers // _WALKERS_PER_EDGE), rules)
     for cell, made in edges:
@@ -137,24 +143,24 @@ def _weigh(trial: Trial, rule: str, people: Sequence[Walker], visits: Sequence[F
             trial.scores[rule, person.source.name, shop.store_id].add(made)
 
 
-def _late(sent: Sequence[Report]) -> int:
-    """How many arrive after one of the same person that occurred later."""
+def _late(sent: Sequence[Report]) -> Counter[str]:
+    """By subject, how many check-ins arrive after one of its own that occurred later."""
     latest: dict[str, datetime] = {}
-    late = 0
+    late: Counter[str] = Counter()
     for report in sent:
         known = latest.setdefault(report.subject, report.occurred_at)
-        late += report.occurred_at < known
+        if report.occurred_at < known:
+            late[report.subject] += 1
         latest[report.subject] = max(report.occurred_at, known)
     return late
 
 
 def _changed_by_order(
-    trial: Trial, sent: Sequence[Report], visits: Sequence[Found], until: datetime
+    sent: Sequence[Report], visits: Sequence[Found], rule: ArrivalRule, until: datetime
 ) -> int:
     """How many visits are others when everything arrives in the order of occurrence."""
     ordered = sorted(sent, key=lambda report: report.occurred_at)
-    near = look(fence_index(street()), ordered)
-    again = decide(ordered, near, trial.rules[trial.leading], until)
+    again = decide(ordered, look(fence_index(street()), ordered), rule, until)
     return len({visit.retold for visit in again} ^ {visit.retold for visit in visits})
 
 

@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 
 from cli.output import CommandFailed
-from cli.simulation.deciding import RULES
+from cli.simulation.deciding import RULES, decide, fence_index, look
 from cli.simulation.plot import plot
-from cli.simulation.reports import Trouble
-from cli.simulation.sources import SOURCES
+from cli.simulation.reports import Trouble, moment
+from cli.simulation.sources import GNSS, SOURCES
 from cli.simulation.town import RADII_M, street, walkers
-from cli.simulation.trial import STEPS, Scale, Trial, run_trial
+from cli.simulation.trial import STEPS, Scale, Trial, _changed_by_order, run_trial
 from cli.simulation.trying import rules_with
+from services.geo_api.presence.rule import DEFAULT_RULE
 
 SMALL = Scale(seed=5, walkers=24, hours=2)
 
@@ -35,7 +36,7 @@ def test_with_satellites_hardly_anything_is_wrong_or_missed(trial: Trial) -> Non
     gnss = trial.of("default", "gnss")
     assert gnss.precision is not None
     assert gnss.recall is not None
-    assert gnss.precision > 0.95
+    assert gnss.precision > 0.9
     assert gnss.recall > 0.9
     assert gnss.flaps == 0
 
@@ -45,6 +46,16 @@ def test_the_order_of_arrival_changes_no_visit(trial: Trial) -> None:
     assert trial.changed_by_order == 0
     assert trial.passed
     assert not replace(trial, changed_by_order=1).passed
+
+
+def test_a_visit_that_the_order_changes_is_counted() -> None:
+    (person,) = (p for p in walkers(1, 4, 2, Trouble(offline=1)) if p.source is GNSS)
+    near = look(fence_index(street()), person.sent)
+    until = moment(10 * 3_600)
+    visits = decide(person.sent, near, DEFAULT_RULE, until)
+    assert len(visits) > 2
+    assert _changed_by_order(person.sent, visits, DEFAULT_RULE, until) == 0
+    assert _changed_by_order(person.sent, visits[1:], DEFAULT_RULE, until) == 1
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_one_others(trial: Trial) -> None:

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--walkers", type=between(4, 100_000), default=usual.walkers, metavar="N",
         help=f"who run errands, a quarter by each source of position (default: {usual.walkers})")  # fmt: skip
     add("--hours", type=between(1, 48), default=usual.hours, metavar="H",
-        help=f"for how long each (default: {usual.hours})")  # fmt: skip
+        help=f"for how long each (default: {usual.hours:g})")  # fmt: skip
     add("--try", action="append", default=[], dest="tried", metavar="NAME=VALUE",
         help="score the default rule with another number, too, and judge the golden tracks by it; "
         f"may be repeated; names: {', '.join(NAMES)}")  # fmt: skip

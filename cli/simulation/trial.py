@@ -34,7 +34,7 @@ class Scale:
 
     seed: int = 1
     walkers: int = 96
-    hours: float = 3.0
+    hours: float = 3
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy import TextClause, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_BESIDE = ("outbox", "maintenance_runs", "revoked_tokens", "advisory", "book_version", "due AS (")
+_BESIDE = ("outbox", "maintenance_runs", "revoked_tokens", "advisory", "book_version", "SKIP LOCKED")
 """In statements of what runs beside the requests."""
 
 

@@ -62,7 +62,10 @@ async def _close(
     reason: Callable[[Visit, SubjectState], ClosedBy | None],
 ) -> int:
     """Lock subjects as check-ins do, look again, and close what ``reason`` gives a reason for."""
-    states = await subjects.lock(connection, whose, at)
+    wanted = list(whose)
+    if not wanted:
+        return 0
+    states = await subjects.lock(connection, wanted, at)
     # One that was erased meanwhile has no row any more, and shall get none.
     await subjects.forget(connection, [s for s, state in states.items() if state.is_new])
     if not states:

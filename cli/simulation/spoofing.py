@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -141,11 +142,16 @@ def _doubts(report: Report, here: Place, there: Place | None) -> list[Doubt]:
 def _sharing(report: Report, seen: dict[tuple[float, float, date], set[UUID]]) -> list[Doubt]:
     if not is_exact(report.lat, report.lon):
         return []
-    who = uuid5(NAMESPACE_OID, report.subject)
+    who = _subject_id(report.subject)
     those = seen[report.lon, report.lat, report.received_at.date()]
     doubt = by_sharing(frozenset([who]), those)
     those.add(who)
     return [] if doubt is None else [doubt]
+
+
+@cache
+def _subject_id(subject: str) -> UUID:
+    return uuid5(NAMESPACE_OID, subject)
 
 
 def _teleports(

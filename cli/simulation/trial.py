@@ -1,7 +1,7 @@
 """One seeded run: every rule on the same people, edges, golden tracks and spoofers."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,9 +23,6 @@ _SILENT_AFTER_S = 3_600.0
 
 Cell = tuple[str, str, str]
 """(rule, source, store)."""
-
-STEPS = 5
-"""How often ``run_trial`` says that it got on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,33 +100,54 @@ def run_trial(
 ) -> Trial:
     """Score ``rules``. Golden tracks, the order of arrival and trust are those of the first one."""
     trial = Trial(scale, rules)
+    for part in _PARTS:
+        part(trial)
+        advance()
+    return trial
+
+
+def _walk(trial: Trial) -> None:
+    """Errands in the street: every rule's scores, and how the leading one takes late check-ins."""
+    scale, leading = trial.scale, trial.rules[trial.leading]
     people = list(walkers(scale.seed, scale.walkers, scale.hours, Trouble()))
     sent = in_order_of_arrival(person.sent for person in people)
-    index = fence_index(street())
-    near = look(index, sent)
+    near = look(fence_index(street()), sent)
     until = moment(max(person.path.until_s for person in people) + _SILENT_AFTER_S)
-    found = {name: decide(sent, near, rule, until) for name, rule in rules.items()}
-    for name in rules:
-        _weigh(trial, name, people, found[name])
-    advance()
-    late = _late(sent)
+    found = {name: decide(sent, near, rule, until) for name, rule in trial.rules.items()}
+    for name, visits in found.items():
+        _weigh(trial, name, people, visits)
+    visits, late = found[trial.leading], _late(sent)
     trial.check_ins, trial.late = len(sent), late.total()
     trial.changed_by_order = _changed_by_order(
         [report for report in sent if report.subject in late],
-        [visit for visit in found[trial.leading] if visit.subject in late],
-        rules[trial.leading],
+        [visit for visit in visits if visit.subject in late],
+        leading,
         until,
     )
-    advance()
-    edges = boundary_hours(scale.seed, max(1, scale.walkers // _WALKERS_PER_EDGE), rules)
-    for cell, made in edges:
+    trial.believed.append(believed("honest", sent, visits))
+
+
+def _stand(trial: Trial) -> None:
+    people = max(1, trial.scale.walkers // _WALKERS_PER_EDGE)
+    for cell, made in boundary_hours(trial.scale.seed, people, trial.rules):
         trial.scores[cell].add(made)
-    advance()
-    trial.golden = [check(track, rules[trial.leading]) for track in golden_tracks()]
-    advance()
-    trial.believed = [believed("honest", sent, found[trial.leading]), *_pretenders(trial)]
-    advance()
-    return trial
+
+
+def _check_golden(trial: Trial) -> None:
+    trial.golden = [check(track, trial.rules[trial.leading]) for track in golden_tracks()]
+
+
+def _pretend(trial: Trial) -> None:
+    index, rule, scale = fence_index(street()), trial.rules[trial.leading], trial.scale
+    each = max(2, scale.walkers // _WALKERS_PER_SPOOFER)
+    for kind, sent in spoofers(scale.seed, each, scale.hours).items():
+        visits = decide(sent, look(index, sent), rule)
+        trial.believed.append(believed(kind.value, sent, visits))
+
+
+_PARTS = (_walk, _stand, _check_golden, _pretend)
+STEPS = len(_PARTS)
+"""How often ``run_trial`` says that it got on."""
 
 
 def _weigh(trial: Trial, rule: str, people: Sequence[Walker], visits: Sequence[Found]) -> None:
@@ -162,11 +180,3 @@ def _changed_by_order(
     ordered = sorted(sent, key=lambda report: report.occurred_at)
     again = decide(ordered, look(fence_index(street()), ordered), rule, until)
     return len({visit.retold for visit in again} ^ {visit.retold for visit in visits})
-
-
-def _pretenders(trial: Trial) -> Iterator[Believed]:
-    index, rule = fence_index(street()), trial.rules[trial.leading]
-    scale = trial.scale
-    each = max(2, scale.walkers // _WALKERS_PER_SPOOFER)
-    for kind, sent in spoofers(scale.seed, each, scale.hours).items():
-        yield believed(kind.value, sent, decide(sent, look(index, sent), rule))

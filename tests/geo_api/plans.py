@@ -8,7 +8,14 @@ from fastapi import FastAPI
 from sqlalchemy import TextClause, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_BESIDE = ("outbox", "maintenance_runs", "revoked_tokens", "advisory", "book_version", "SKIP LOCKED")
+_BESIDE = (
+    "outbox",
+    "maintenance_runs",
+    "revoked_tokens",
+    "advisory",
+    "book_version",
+    "SKIP LOCKED",
+)
 """In statements of what runs beside the requests."""
 
 

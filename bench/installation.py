@@ -23,6 +23,17 @@ from shared.auth import mint_operator_token
 
 PROJECT = Path(__file__).parent.parent
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+OFFER: Mapping[str, Any] = {
+    "title": "Bench",
+    "trigger": {"type": "enter"},
+    "stores": {"all": True},
+    "starts_at": "2026-01-01T00:00:00Z",
+    "ends_at": "2099-01-01T00:00:00Z",
+    "caps": {"total": 100_000_000, "per_person": 1},
+    "benefit": {"type": "text", "text": "hello"},
+    "coupon": {"valid_for_s": 86_400},
+}
+"""For entering any store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +145,8 @@ def ask(url: str, *statements: str) -> Any:
 
 
 def open_offer(client: httpx.Client) -> None:
-    """One for entering any store, in force from the next second or two on."""
-    offer = {
-        "title": "Bench",
-        "trigger": {"type": "enter"},
-        "stores": {"all": True},
-        "starts_at": "2026-01-01T00:00:00Z",
-        "ends_at": "2099-01-01T00:00:00Z",
-        "caps": {"total": 100_000_000, "per_person": 1},
-        "benefit": {"type": "text", "text": "hello"},
-        "coupon": {"valid_for_s": 86_400},
-    }
-    client.put("/v1/offers/bench", json=offer).raise_for_status()
+    """``OFFER``, in force from the next second or two on."""
+    client.put("/v1/offers/bench", json=OFFER).raise_for_status()
     client.post("/v1/offers/bench/activate").raise_for_status()
 
 

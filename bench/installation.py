@@ -109,7 +109,8 @@ class Installation:
 
 @contextmanager
 def installation() -> Iterator[Installation]:
-    """A fresh one, one worker each, without limits of rate; removed at the end."""
+    """A fresh one, one worker each, without limits of rate; removed at the end, also on SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
     with tempfile.TemporaryDirectory(prefix="solomo-bench-") as folder:
         environment = {
             **os.environ,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Table, TextClause, func, select, text, true
@@ -21,8 +22,7 @@ GIVE_UP_ATTEMPTS = 10
 MAX_ERROR_LENGTH = 500
 
 
-@dataclass(frozen=True, slots=True)
-class DueEvent:
+class DueEvent(NamedTuple):
     """A row to be told; ``attempts`` is how often that failed."""
 
     id: int

@@ -1,9 +1,8 @@
 """The outbox: facts written in the transaction of the change they tell of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -21,8 +20,7 @@ _OUTLIVING = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedEvent:
+class PreparedEvent(NamedTuple):
     """An event with its CloudEvent already in JSON; ``payload`` is sent as it stands."""
 
     event_id: UUID

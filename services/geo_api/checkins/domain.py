@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.geo_api.evidence.domain import (
@@ -42,8 +42,7 @@ class CheckInStatus(StrEnum):
     NOT_RECORDED = "not_recorded"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckIn:
+class CheckIn(NamedTuple):
     """One report of a presence, read and brought to WGS 84.
 
     ``fix`` is None where evidence came without coordinates; ``received`` is the pair as it came,

@@ -1,9 +1,8 @@
 """Every query of receipts and check-ins, each over a whole group at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
@@ -91,8 +90,7 @@ _FIXES_SINCE = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What an earlier request with the same id left.
 
     ``answer`` and ``explanation`` are sealed; after the retention horizon ``reduced`` is what
@@ -106,8 +104,7 @@ class Receipt:
     reduced: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class NewReceipt:
+class NewReceipt(NamedTuple):
     """A receipt to be written; ``answer`` and ``explanation`` are sealed."""
 
     key: Key

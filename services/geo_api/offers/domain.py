@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.geo_api.evidence.domain import Evidence
@@ -107,8 +107,7 @@ class ActiveOffer:
     when_closed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(NamedTuple):
     """One store that a fix is inside of. ``entered``: this fix opened the visit.
 
     ``geofence_id`` and ``geofence_version`` are None where the store was proven without a match.
@@ -131,8 +130,7 @@ class Presence:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """One accepted check-in, as offers see it. ``siblings`` are all subjects of the person.
 
     ``trust`` is its score from 0 to 100.
@@ -164,8 +162,7 @@ class Situation:
         return self.occurred_at, self.check_in_id
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """One offer considered at one store: granted, or the named reason why not.
 
     ``store_id`` None says that the offer holds at none of the stores the fix is inside of.
@@ -178,8 +175,7 @@ class Decision:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class GrantedCoupon:
+class GrantedCoupon(NamedTuple):
     """A coupon as the answer to the check-in shows it."""
 
     coupon_id: UUID
@@ -234,8 +230,7 @@ class OfferBook:
 EMPTY_BOOK = OfferBook(0, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An offer at a store where the check-in of ``situation`` is inside."""
 
     ordinal: int

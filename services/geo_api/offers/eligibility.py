@@ -7,13 +7,13 @@ person, and an offer is granted at most once in it.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from services.geo_api.offers.domain import Candidate, Reason, Trigger
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(NamedTuple):
     """A visit of one subject at a store. ``until`` is the latest moment that it may cover."""
 
     subject_id: UUID
@@ -44,8 +44,7 @@ class Past:
     visited: frozenset[tuple[UUID, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A candidate, and the reason why it is not granted; None grants it."""
 
     candidate: Candidate

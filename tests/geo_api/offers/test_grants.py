@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -114,7 +113,7 @@ async def test_a_visit_is_granted_once_over_several_groups(database: Database) -
     await store_offer(database)
     first = situation()
     again = situation(
-        replace(first.presences[0], entered=False),
+        first.presences[0]._replace(entered=False),
         subject_id=first.subject_id,
         occurred_at=NOW + minutes(5),
     )
@@ -136,8 +135,8 @@ async def test_visits_joined_under_another_id_stay_one_visit(database: Database)
     )
     await remember_visit(database, joined)
 
-    later = replace(joined, check_in_id=uuid4(), occurred_at=NOW + minutes(5))
-    granted = await come(database, replace(later, received_at=NOW + minutes(5)))
+    later = joined._replace(check_in_id=uuid4(), occurred_at=NOW + minutes(5))
+    granted = await come(database, later._replace(received_at=NOW + minutes(5)))
 
     assert reasons(granted) == [Reason.ALREADY_GRANTED]
 
@@ -164,7 +163,7 @@ async def test_siblings_in_one_group_are_granted_once(database: Database) -> Non
     there = situation(subject_id=me, occurred_at=NOW - minutes(9), **kin)
     await come(database, there)
     await remember_visit(database, there)
-    stays = situation(replace(there.presences[0], entered=False), subject_id=me, **kin)
+    stays = situation(there.presences[0]._replace(entered=False), subject_id=me, **kin)
     joins = situation(subject_id=other, **kin)
 
     granted = await come(database, stays, joins)

@@ -1,7 +1,6 @@
 """From what beacons send to the stores at which they stand: one look-up for a group."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,5 +20,5 @@ async def located(connection: AsyncConnection, check_ins: Sequence[CheckIn]) -> 
 
 def _proven(check_in: CheckIn, store_id: str | None) -> CheckIn:
     if store_id is None:
-        return replace(check_in, overdue=check_in.overdue or unheard_of())
-    return replace(check_in, proof=Proof(store_id, Evidence.BEACON))
+        return check_in._replace(overdue=check_in.overdue or unheard_of())
+    return check_in._replace(proof=Proof(store_id, Evidence.BEACON))

@@ -1,7 +1,6 @@
 """Reading what eligibility needs to know of the persons of a group, under their lock."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -117,7 +116,7 @@ def _reach(situation: Situation, place: Presence, visit_id: UUID, stay: Stay | N
     since, until = place.since or moment, place.until or moment
     if stay is None:
         return Stay(situation.subject_id, visit_id, since, until)
-    return replace(stay, since=min(stay.since, since), until=max(stay.until, until))
+    return stay._replace(since=min(stay.since, since), until=max(stay.until, until))
 
 
 async def _visited(

@@ -67,7 +67,7 @@ class Installation:
         started_with = self.stop_geo()
         arguments = [
             sys.executable, "-m", "uvicorn", app, "--factory", "--port", str(self.port),
-            "--no-access-log", "--no-server-header", "--loop", "uvloop", "--http", "httptools",
+            "--no-access-log", "--no-server-header", "--no-proxy-headers", "--loop", "uvloop", "--http", "httptools",
         ]  # fmt: skip
         subprocess.Popen(arguments, cwd=PROJECT, env={**started_with, **self.environment})
 

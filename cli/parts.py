@@ -153,7 +153,7 @@ class Part:
             sys.executable, "-m", "uvicorn", f"services.{self.name}.app:create_app", "--factory",
             "--host", "127.0.0.1", "--port", str(self.port), "--workers", workers,
             "--no-access-log", "--loop", "uvloop", "--http", "httptools",
-            "--no-server-header", "--timeout-graceful-shutdown", str(GRACE_S),
+            "--no-server-header", "--no-proxy-headers", "--timeout-graceful-shutdown", str(GRACE_S),
             "--timeout-keep-alive", str(KEEP_ALIVE_S),
         ]  # fmt: skip
 

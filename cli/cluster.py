@@ -88,6 +88,12 @@ class Cluster:
         with self.log.open("ab") as log:
             code = self._run((*command, "-D", self.directory), log=log.fileno())
         if code != 0:
+            if not processes.port_is_free(self.port):
+                by = processes.listener(self.port) or "another program"
+                raise CommandFailed(
+                    f"Port {self.port} was taken by {by} while PostgreSQL was starting.",
+                    "Run ./solomo up again: it takes another port.",
+                )
             raise CommandFailed(f"PostgreSQL did not start:\n{tail(self.log)}", f"See {self.log}.")
 
     def stop(self) -> None:

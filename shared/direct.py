@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     Driver = asyncpg.Connection[asyncpg.Record]
 
 
+class NotCommitted(Exception):  # noqa: N818 - says what happened
+    """An error in the transaction was passed over, so that all of it was rolled back."""
+
+
 class Statement(NamedTuple):
     """A ``text`` with the values of its named parameters, not run yet."""
 
@@ -130,7 +134,8 @@ class OwnConnection:
         """A transaction: committed at the end, rolled back on an exception.
 
         What is given answers ``execute`` as an AsyncConnection does, for ``text`` statements only.
-        Raises what asyncpg raises when the database cannot be reached.
+        Raises what asyncpg raises when the database cannot be reached, NotCommitted where an
+        error within was caught and nothing could be committed.
         """
         if self._driver is None or self._driver.is_closed():
             self._driver = await self._open()
@@ -138,7 +143,7 @@ class OwnConnection:
         try:
             await driver.execute("BEGIN")
             yield cast("AsyncConnection", Direct(driver))
-            await driver.execute("COMMIT")
+            await _commit(driver)
         except BaseException:
             self._driver = None
             await _roll_back(driver)
@@ -164,6 +169,12 @@ class OwnConnection:
                 decoder=orjson.loads,
             )
         return driver
+
+
+async def _commit(driver: "Driver") -> None:
+    """After an error PostgreSQL rolls back instead, and says so only in its answer."""
+    if await driver.execute("COMMIT") != "COMMIT":
+        raise NotCommitted
 
 
 async def _roll_back(driver: "Driver") -> None:

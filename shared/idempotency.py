@@ -112,7 +112,7 @@ async def once(
     if not await _claim(session, table, place, digest, (now, expires_at)):
         return await _stored(session, table, place, digest)
     status, answer = await act()
-    body: dict[str, Any] = orjson.loads(orjson.dumps(answer))
+    body: dict[str, Any] = orjson.loads(orjson.dumps(answer, default=str))  # asyncpg's UUIDs
     row = update(table).where(_at(table, place)).values(status=status, answer=body)
     await session.execute(row)
     return StoredAnswer(status, body, repeated=False)

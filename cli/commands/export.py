@@ -30,6 +30,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if path is None:
         _fetch(arguments, wanted, sys.stdout.buffer)
         return 0
+    if not path.parent.is_dir():
+        raise CommandFailed(f"There is no folder {path.parent}.", "Make it, or name another file.")
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("wb") as file:

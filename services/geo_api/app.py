@@ -129,6 +129,7 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
     )
     await state.feed.start()
     stack.push_async_callback(state.feed.stop)
+    state.rule = RULES[settings.arrival_rule]
     state.day_keys = DayKeys(state.database, state.keys.storage)
     tools = Tools(
         fences=state.fences,
@@ -138,7 +139,7 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
         day_keys=state.day_keys,
         feed_tables=FEED,
         new_id=swift_uuid7,
-        rule=RULES[settings.arrival_rule],
+        rule=state.rule,
     )
     state.close_visits = _close_visits
     maintenance = Maintenance(state.database, FEED, tools.day_keys, state.clock, state.feed.wake)

@@ -71,6 +71,7 @@ class CheckInRoute(APIRoute):
 router = APIRouter(prefix="/v1/check-ins", tags=["check-ins"])
 busiest = APIRouter(prefix="/v1/check-ins", tags=["check-ins"], route_class=CheckInRoute)
 _FLAG = TypeAdapter(bool)
+_TOO_DEEP = Malformed(FieldFault("", "is nested too deeply"))
 
 
 def reader_of(request: Request, caller: Principal) -> Reader:
@@ -184,15 +185,22 @@ async def check_in_batch(request: Request, caller: Caller) -> StreamingResponse:
     return StreamingResponse(answers, media_type="application/x-ndjson")
 
 
-def _lines(body: bytes) -> list[bytes]:
+def _lines(body: bytes) -> Sequence[bytes | Malformed]:
     """The documents of a batch: the elements of an array, or the lines that are not blank."""
     if body.lstrip()[:1] == b"[":
-        return [orjson.dumps(item) for item in parse_json(body)]
+        return [_written(item) for item in parse_json(body)]
     return [line for line in body.split(b"\n") if line.strip()]
 
 
+def _written(item: Any) -> bytes | Malformed:
+    try:
+        return orjson.dumps(item)
+    except orjson.JSONEncodeError:  # it reads deeper nesting than it writes
+        return _TOO_DEEP
+
+
 async def _answer_lines(
-    lines: Sequence[bytes], reader: Reader, committer: Committer
+    lines: Sequence[bytes | Malformed], reader: Reader, committer: Committer
 ) -> AsyncIterator[bytes]:
     """Answer chunk by chunk, each after its commit.
 
@@ -230,7 +238,9 @@ def _chunk(read: Sequence[CheckIn | Refusal], results: Any, start: int) -> bytes
     return b"".join(_line(number, result) for number, result in enumerate(answered, start + 1))
 
 
-def _read(line: bytes, reader: Reader) -> CheckIn | Refusal:
+def _read(line: bytes | Malformed, reader: Reader) -> CheckIn | Refusal:
+    if isinstance(line, Malformed):
+        return line
     try:
         return reader.read(CheckInIn.model_validate_json(line))
     except ValidationError as error:
@@ -245,7 +255,7 @@ def _explain(line: bytes, error: ValidationError) -> Malformed:
     except Malformed as not_json:
         return not_json
     except RecursionError:
-        return Malformed(FieldFault("", "is nested too deeply"))
+        return _TOO_DEEP
 
 
 def _line(number: int, result: Result) -> bytes:

@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from cryptography.exceptions import InvalidTag
 from prometheus_client import Gauge
 from sqlalchemy import Row, text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins.repository import Receipt
 from services.geo_api.checkins.service.exact import DayKeys
-from services.geo_api.checkins.service.receipts import opened, reduced
+from services.geo_api.checkins.service.receipts import bare, opened, reduced
 from services.geo_api.metadata import IDEMPOTENCY
 from services.geo_api.places.domain import VisitsEnd
 from services.geo_api.places.service.lifecycle import end_visits_by_time
@@ -152,8 +152,8 @@ class Maintenance:
             try:
                 await self.run(name)
                 _last_run.labels(name).set_to_current_time()
-            except (SQLAlchemyError, OSError) as error:
-                _log.error("maintenance_failed", job=name, error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a job must be tried again, whatever it met
+                _log.error("maintenance_failed", job=name, exc_info=error)
             await asyncio.sleep(every_s)
 
     async def run(self, name: str) -> int | None:
@@ -212,7 +212,11 @@ class Maintenance:
             row.request_hash, row.received_at, row.answer, row.explanation, row.reduced
         )
         key = await self.day_keys.find(row.received_at.date())
-        return reduced(opened(row.subject_id, row.check_in_id, receipt, key, 200).body)
+        try:
+            return reduced(opened(row.subject_id, row.check_in_id, receipt, key, 200).body)
+        except (InvalidTag, ValueError, LookupError) as error:  # one receipt holds up no other
+            _log.error("receipt_unreadable", check_in_id=str(row.check_in_id), exc_info=error)
+            return bare(row.check_in_id)
 
     async def _drop_cells(self, connection: AsyncConnection, now: datetime) -> int:
         values = {"horizon": now - CELL_FOR, "most": _BATCH, "kept": CELL_FOR}

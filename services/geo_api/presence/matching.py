@@ -6,80 +6,19 @@ An index of all active fences in memory. It agrees with PostGIS: inside an outli
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from operator import attrgetter
 from typing import TypeVar
 
-from services.geo_api.presence.fences import (
-    LIKELY_OVERLAP,
-    SEARCH_ACCURACY_CAP_M,
-    SURE_OVERLAP,
-    UNCERTAIN_BAND_M,
-    Fence,
-    FenceMatch,
-    Fix,
-)
+from services.geo_api.presence.fences import Fence, FenceMatch, Fix
 from services.geo_api.presence.layer import Layer
 
-__all__ = [
-    "LIKELY_OVERLAP",
-    "SEARCH_ACCURACY_CAP_M",
-    "SURE_OVERLAP",
-    "UNCERTAIN_BAND_M",
-    "Containment",
-    "Fence",
-    "FenceIndex",
-    "FenceMatch",
-    "Fix",
-    "absence_means_outside",
-    "arrival_overlap",
-    "locate",
-]
-
-WORST_ARRIVAL_ACCURACY_M = 200.0
-SURE_ARRIVAL_OVERLAP, LIKELY_ARRIVAL_OVERLAP = 0.85, 0.75
-LARGE_INRADIUS_M = 150.0
+__all__ = ["Fence", "FenceIndex", "FenceMatch", "Fix"]
 
 _MOST_RECENT = 2_000
 """With more fences than this changed a new index is made as a whole."""
 
 Asked = TypeVar("Asked")
 Answers = list[tuple[FenceMatch, ...]]
-
-
-class Containment(StrEnum):
-    INSIDE = "inside"
-    UNCERTAIN = "uncertain"
-    OUTSIDE = "outside"
-
-
-def locate(distance_m: float, accuracy_m: float) -> Containment:
-    """The first rule of arrival: where a fix stands, told by its signed distance to the edge.
-
-    Inside at or within the edge, unless the accuracy is worse than 200 m; outside only when
-    clear of the edge by more than the accuracy and 20 m. On UNCERTAIN the state stays, even at
-    an accuracy of 0, so that a fix near the edge does not flap.
-    """
-    if distance_m <= 0 and accuracy_m <= WORST_ARRIVAL_ACCURACY_M:
-        return Containment.INSIDE
-    if distance_m > accuracy_m + UNCERTAIN_BAND_M:
-        return Containment.OUTSIDE
-    return Containment.UNCERTAIN
-
-
-def absence_means_outside(accuracy_m: float) -> bool:
-    """Whether a fence that is no match is surely left, or was perhaps only too far to look for."""
-    return accuracy_m <= SEARCH_ACCURACY_CAP_M
-
-
-def arrival_overlap(fence: Fence) -> float:
-    """The overlap that lets a single fix arrive: 0.75, for a large fence 0.85.
-
-    Large is a fence with a circle of more than 150 m within.
-    Source: Google Play services, "Create and monitor geofences", as of version 3.2.
-    """
-    large = fence.shape.inradius_m > LARGE_INRADIUS_M
-    return SURE_ARRIVAL_OVERLAP if large else LIKELY_ARRIVAL_OVERLAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +79,8 @@ class FenceIndex:
     def match(self, fixes: Sequence[Fix]) -> Answers:
         """For each fix the fences it is in, shares ground with or is not clear of.
 
-        Not clear of means within its accuracy and 20 m of the edge, as far as ``locate`` calls
-        it uncertain; that is looked for up to 2,020 m. Ordered by distance, then geofence_id.
+        Not clear of means within its accuracy and 20 m of the edge, where the rule of arrival
+        is in doubt; that is looked for up to 2,020 m. Ordered by distance, then geofence_id.
         """
         return self._ask(Layer.match, fixes)
 

@@ -1,31 +1,19 @@
 """What past check-ins would have been under another outline of a geofence: counts, no places."""
 
-from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import groupby
-from typing import NamedTuple
+from datetime import timedelta
+from itertools import count
 from uuid import UUID
 
-from services.geo_api.presence.matching import Containment
-from services.geo_api.presence.rule import GAP
+from services.geo_api.presence.domain import Fix, Stays, Visit, fold
+from services.geo_api.presence.rule import ArrivalRule
+
+BEFORE, AFTER = "before", "after"
+"""The outline in force and the proposed one, as if each were a store of its own."""
 
 LOOK_BACK = timedelta(days=7)
 """As long as exact coordinates live."""
-
-
-class Sighting(NamedTuple):
-    """A fix, and where it stands under the outline in force and under the proposed one.
-
-    A tuple, since there may be hundreds of thousands.
-    """
-
-    subject_id: UUID
-    occurred_at: datetime
-    check_in_id: UUID
-    before: Containment
-    after: Containment
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,65 +36,45 @@ class Comparison:
     visits: Tally
 
 
-class _Stay(NamedTuple):
-    """From the first fix inside to the last one."""
+def compare(fixes_of: Mapping[UUID, Sequence[Fix]], rule: ArrivalRule) -> Comparison:
+    """Count fixes, subjects and visits, by the rule that judges check-ins.
 
-    entered_at: datetime
-    left_at: datetime
-
-    def meets(self, others: Iterable["_Stay"]) -> bool:
-        return any(s.entered_at <= self.left_at and self.entered_at <= s.left_at for s in others)
-
-
-def compare(sightings: Iterable[Sighting]) -> Comparison:
-    """Count fixes, subjects and visits; a visit lasts as long as no fix is outside.
-
-    Only this geofence counts, and only the plain rule of arrival: a visit begins with a fix
-    inside, a fix in doubt changes nothing, a pause of more than 30 minutes ends it. A visit
-    that overlaps one under the other outline is neither gained nor lost.
+    ``fixes_of`` are those of each subject, in any order, judged at the stores ``BEFORE`` and
+    ``AFTER``. A visit that overlaps one under the other outline is neither gained nor lost.
     """
-    in_order = sorted(sightings)
-    before = {s[:3] for s in in_order if s.before is Containment.INSIDE}
-    after = {s[:3] for s in in_order if s.after is Containment.INSIDE}
-    visits = Tally(0, 0, 0, 0)
-    for _, own in groupby(in_order, key=lambda sighting: sighting.subject_id):
-        visits = _sum(visits, _compare_visits([*own]))
-    return Comparison(
-        seen=len(in_order),
-        fixes=_tally(before, after),
-        subjects=_tally({key[0] for key in before}, {key[0] for key in after}),
-        visits=visits,
-    )
+    fixes = subjects = visits = Tally(0, 0, 0, 0)
+    for subject, own in fixes_of.items():
+        inside = {name: {f.check_in_id for f in own if f.is_inside(name)} for name in _BOTH}
+        before, after = inside[BEFORE], inside[AFTER]
+        was, is_now = bool(before), bool(after)
+        fixes = _sum(
+            fixes, Tally(len(before), len(after), len(after - before), len(before - after))
+        )
+        subjects = _sum(subjects, Tally(was, is_now, is_now and not was, was and not is_now))
+        visits = _sum(visits, _compare_visits(subject, own, rule))
+    seen = sum(map(len, fixes_of.values()))
+    return Comparison(seen=seen, fixes=fixes, subjects=subjects, visits=visits)
 
 
-def _tally(before: AbstractSet[object], after: AbstractSet[object]) -> Tally:
-    return Tally(len(before), len(after), len(after - before), len(before - after))
+_BOTH = (BEFORE, AFTER)
 
 
-def _compare_visits(own: Sequence[Sighting]) -> Tally:
-    before = _stays((s.occurred_at, s.before) for s in own)
-    after = _stays((s.occurred_at, s.after) for s in own)
-    gained = sum(not stay.meets(before) for stay in after)
-    lost = sum(not stay.meets(after) for stay in before)
+def _compare_visits(subject: UUID, own: Sequence[Fix], rule: ArrivalRule) -> Tally:
+    numbers = count(1)
+    stays = Stays(subject, {}, None, rule=rule)
+    visits = fold(own, stays, lambda: UUID(int=next(numbers)))
+    before, after = ([v for v in visits if v.store_id == name] for name in _BOTH)
+    gained = sum(not _meets(visit, before) for visit in after)
+    lost = sum(not _meets(visit, after) for visit in before)
     return Tally(len(before), len(after), gained, lost)
 
 
-def _stays(fixes: Iterable[tuple[datetime, Containment]]) -> list[_Stay]:
-    """The stays of one subject, its fixes in order."""
-    stays: list[_Stay] = []
-    is_inside = False
-    last: datetime | None = None
-    for at, containment in fixes:
-        if last is not None and at - last > GAP:
-            is_inside = False
-        last = at
-        if containment is Containment.INSIDE:
-            entered_at = stays.pop().entered_at if is_inside else at
-            stays.append(_Stay(entered_at, at))
-            is_inside = True
-        elif containment is Containment.OUTSIDE:
-            is_inside = False
-    return stays
+def _meets(visit: Visit, others: Iterable[Visit]) -> bool:
+    """Whether it overlaps one of them, each from its beginning to the last fix inside."""
+    return any(
+        other.entered_at <= visit.last_inside_at and visit.entered_at <= other.last_inside_at
+        for other in others
+    )
 
 
 def _sum(one: Tally, other: Tally) -> Tally:

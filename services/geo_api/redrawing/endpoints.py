@@ -95,6 +95,6 @@ async def try_outline(
     connection = await session.connection()
     geofence = await geofences.read(connection, geofence_id)
     since = now - timedelta(days=body.days)
-    storage = request.app.state.keys.storage
-    found = await dry_run(connection, storage, geofence.content.shape, proposed, since)
+    state, outlines = request.app.state, (geofence.content.shape, proposed)
+    found = await dry_run(connection, state.keys.storage, outlines, since, state.rule)
     return DryRunOut.of(geofence_id, geofence.version, since, found)

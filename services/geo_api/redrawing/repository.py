@@ -14,9 +14,10 @@ _KEYS = text("""
 """)
 
 _NEAR = text("""
-    SELECT subject_id, check_in_id, occurred_at, accuracy_m, day, datum, exact
+    SELECT subject_id, check_in_id, kind, occurred_at, received_at, accuracy_m, day, datum, exact
     FROM geo.check_ins
     WHERE received_at >= :since AND cell = ANY(CAST(:cells AS bigint[])) AND exact IS NOT NULL
+        AND evidence = 'gps'
     LIMIT :most
 """)
 
@@ -29,7 +30,10 @@ async def wrapped_keys(connection: AsyncConnection, since: date) -> Mapping[date
 async def check_ins_near(
     connection: AsyncConnection, cells: Collection[int], since: datetime, most: int
 ) -> AsyncIterator[Sequence[Row[tuple[object, ...]]]]:
-    """At most ``most`` check-ins received since then in one of the cells, in portions."""
+    """At most ``most`` check-ins received since then in one of the cells, in portions.
+
+    Only those that rest on a precise fix: what a code proves, an outline does not decide.
+    """
     values = {"since": since, "cells": list(cells), "most": most}
     async with connection.stream(_NEAR, values) as found:
         async for portion in found.partitions(PORTION):

@@ -1,26 +1,27 @@
 """The dry run of a new outline over the check-ins of the last days."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from cryptography.exceptions import InvalidTag
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins.service.exact import exact_context
-from services.geo_api.presence.matching import (
-    Containment,
-    Fence,
-    FenceIndex,
-    Fix,
-    absence_means_outside,
-    locate,
-)
+from services.geo_api.evidence.domain import CheckInKind
+from services.geo_api.presence.domain import Fix
+from services.geo_api.presence.fences import Fence
+from services.geo_api.presence.fences import Fix as Position
+from services.geo_api.presence.matching import FenceIndex
+from services.geo_api.presence.rule import ArrivalRule
+from services.geo_api.presence.verdict import Sighting, judge
 from services.geo_api.redrawing import repository
 from services.geo_api.redrawing.cells import area_m2, cells_around
-from services.geo_api.redrawing.domain import Comparison, Sighting, compare
+from services.geo_api.redrawing.domain import AFTER, BEFORE, Comparison, compare
 from shared.datum import Datum, to_wgs84
 from shared.errors import FieldFault, Malformed, TooLarge
 from shared.geo import Shape
@@ -29,8 +30,6 @@ from shared.sealing import StorageKey
 MAX_CHECK_INS = 200_000
 MAX_AREA_M2 = 50_000 * 1e6
 """50,000 km²: some 10,000 cells. A circle of the greatest radius has 31,416 km²."""
-
-_BEFORE, _AFTER = "before", "after"
 
 
 class TooManyCheckIns(TooLarge):
@@ -46,29 +45,34 @@ Keys = Mapping[date, StorageKey]
 async def dry_run(
     connection: AsyncConnection,
     storage: StorageKey,
-    before: Shape,
-    after: Shape,
+    outlines: tuple[Shape, Shape],
     since: datetime,
+    rule: ArrivalRule,
 ) -> Comparison:
     """Compare the outline in force with a proposed one by what was received ``since``.
 
     No coordinate outlives the portion it was decrypted with.
     Raises Malformed for an outline of over 50,000 km², TooManyCheckIns beyond 200,000 check-ins.
     """
-    cells = await asyncio.to_thread(_cells, before, after)
+    cells = await asyncio.to_thread(_cells, *outlines)
     keys = await _day_keys(connection, storage, since)
-    fences = [Fence(_BEFORE, _BEFORE, 1, before), Fence(_AFTER, _AFTER, 1, after)]
+    named = zip((BEFORE, AFTER), outlines, strict=True)
+    fences = [Fence(name, name, 1, shape) for name, shape in named]
     index = FenceIndex.build(fences, 1)
-    sightings: list[Sighting] = []
+    fixes_of: dict[UUID, list[Fix]] = defaultdict(list)
+    seen = 0
     most = MAX_CHECK_INS + 1
     async for portion in repository.check_ins_near(connection, cells, since, most):
-        sightings += await asyncio.to_thread(_judged, portion, keys, index)
-        if len(sightings) > MAX_CHECK_INS:
+        judged = await asyncio.to_thread(_judged, portion, keys, index, rule)
+        for subject, fix in judged:
+            fixes_of[subject].append(fix)
+        seen += len(judged)
+        if seen > MAX_CHECK_INS:
             raise TooManyCheckIns(
                 f"Over {MAX_CHECK_INS} check-ins lie near the outlines: ask for fewer days.",
                 limit=MAX_CHECK_INS,
             )
-    return await asyncio.to_thread(compare, sightings)
+    return await asyncio.to_thread(compare, fixes_of, rule)
 
 
 def _cells(before: Shape, after: Shape) -> frozenset[int]:
@@ -90,24 +94,23 @@ async def _day_keys(
     }
 
 
-def _judged(portion: Sequence[Any], keys: Keys, index: FenceIndex) -> list[Sighting]:
-    """Where each check-in of a portion stands under both; those whose key is gone are left out."""
-    readable = [(row, fix) for row in portion if (fix := _fix(row, keys)) is not None]
-    found = index.match([fix for _, fix in readable])
-    sightings = []
-    for (row, fix), matches in zip(readable, found, strict=True):
-        stands = {
-            match.fence.geofence_id: locate(match.distance_m, fix.accuracy_m) for match in matches
-        }
-        far = absence_means_outside(fix.accuracy_m)
-        elsewhere = Containment.OUTSIDE if far else Containment.UNCERTAIN
-        before, after = (stands.get(name, elsewhere) for name in (_BEFORE, _AFTER))
-        key = row.subject_id, row.occurred_at, row.check_in_id
-        sightings.append(Sighting(*key, before, after))
-    return sightings
+def _judged(
+    portion: Sequence[Any], keys: Keys, index: FenceIndex, rule: ArrivalRule
+) -> list[tuple[UUID, Fix]]:
+    """Where each fix of a portion stands under both; those whose key is gone are left out."""
+    readable = [(row, here) for row in portion if (here := _position(row, keys)) is not None]
+    found = index.match([here for _, here in readable])
+    judged = []
+    for (row, here), matches in zip(readable, found, strict=True):
+        manual = row.kind == CheckInKind.MANUAL
+        verdict = judge(matches, Sighting(here.accuracy_m, row.occurred_at, manual), {}, rule)
+        stands = verdict.arrives, verdict.tentative, verdict.uncertain
+        fix = Fix(row.check_in_id, row.occurred_at, row.received_at, *stands)
+        judged.append((row.subject_id, fix))
+    return judged
 
 
-def _fix(row: Any, keys: Keys) -> Fix | None:
+def _position(row: Any, keys: Keys) -> Position | None:
     key = keys.get(row.day)
     if key is None or row.accuracy_m is None:
         return None
@@ -117,4 +120,4 @@ def _fix(row: Any, keys: Keys) -> Fix | None:
         return None
     latitude, longitude = orjson.loads(pair)
     position = to_wgs84(longitude, latitude, Datum(row.datum))
-    return Fix(position.lon, position.lat, row.accuracy_m)
+    return Position(position.lon, position.lat, row.accuracy_m)

@@ -3,7 +3,6 @@
 import asyncio
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.member_api.membership.service import forget_invitations
 from services.member_api.tables import IDEMPOTENCY_KEYS
@@ -25,8 +24,8 @@ async def sweep(
         pause_s = every_s
         try:
             await sweep_once(database, clock)
-        except (SQLAlchemyError, OSError) as error:
-            _log.warning("sweep_failed", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - it must be tried again, whatever it met
+            _log.error("sweep_failed", exc_info=error)
             pause_s = min(every_s, retry_s)
         await asyncio.sleep(pause_s)
 

@@ -79,6 +79,16 @@ async def test_a_bad_line_is_a_problem_with_its_number_and_harms_no_other(
     assert lines[2]["errors"][0]["pointer"] == "/latitude"
 
 
+async def test_what_an_array_nests_too_deeply_harms_no_other(
+    geo: httpx.AsyncClient, server: dict[str, str]
+) -> None:
+    deep = b"[" * 500 + b"]" * 500
+    content = b"[" + b",".join([orjson.dumps(body()), deep, orjson.dumps(body())]) + b"]"
+    lines = await send(geo, server, content)
+    assert [line["http_status"] for line in lines] == [201, 422, 201]
+    assert lines[1]["errors"] == [{"pointer": "", "detail": "is nested too deeply"}]
+
+
 async def test_the_same_id_twice_in_a_batch_counts_once(
     geo: httpx.AsyncClient, server: dict[str, str], database_urls: DatabaseUrls
 ) -> None:

@@ -199,6 +199,48 @@ async def test_retention_goes_on_until_nothing_old_is_left(
     assert await run(maintenance, "retention") == 10
 
 
+async def test_a_receipt_that_cannot_be_read_keeps_no_other_and_no_key(
+    geo: httpx.AsyncClient,
+    server: dict[str, str],
+    clock: Moved,
+    maintenance: Maintenance,
+    database: "asyncpg.Connection[Any]",
+) -> None:
+    broken, whole = sent_at(START), sent_at(START)
+    for sent in (broken, whole):
+        await geo.post(PATH, json=sent, headers=server)
+    await database.execute(
+        "UPDATE geo.check_in_receipts SET answer = '\\x00' WHERE check_in_id = $1", broken["id"]
+    )
+    clock.now = START + timedelta(days=8)
+
+    assert await run(maintenance, "retention") == 2
+    assert not await database.fetchval(
+        "SELECT count(*) FROM geo.day_keys WHERE day = $1 AND wrapped_key IS NOT NULL", START.date()
+    )
+    again = await geo.post(PATH, json=broken, headers=server)
+    assert (again.status_code, again.json()["check_in"]["status"]) == (200, "accepted")
+    again = await geo.post(PATH, json=whole, headers=server)
+    assert again.json()["matches"][0]["store_id"] == "s1"
+
+
+async def test_a_job_that_fails_for_any_reason_is_tried_again(
+    maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = asyncio.Queue[str]()
+
+    async def fail(_: Maintenance, name: str) -> None:
+        calls.put_nowait(name)
+        raise KeyError(name)
+
+    monkeypatch.setattr(Maintenance, "run", fail)
+    monkeypatch.setattr(Maintenance, "jobs", {"retention": (0.0, None)})
+    maintenance.start()
+    async with asyncio.timeout(5):
+        assert [await calls.get() for _ in range(3)] == ["retention"] * 3
+    await maintenance.stop()
+
+
 async def test_destroying_the_key_of_a_day_deletes_its_coordinates(
     geo: httpx.AsyncClient,
     geo_app: FastAPI,

@@ -11,14 +11,8 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.geo_api.presence.matching import (
-    Containment,
-    Fence,
-    FenceIndex,
-    Fix,
-    absence_means_outside,
-    locate,
-)
+from services.geo_api.presence.matching import Fence, FenceIndex, Fix
+from services.geo_api.presence.rule import DEFAULT_RULE, Standing
 from shared.geo import Circle, LonLat, Shape, distance_m
 from tests.geo_api.presence.shapes import away, index_of, match_one, outline, random_outline, star
 from tests.shared_data import shared_data
@@ -26,21 +20,6 @@ from tests.shared_data import shared_data
 metres = st.floats(0, 5_000)
 lons = st.floats(-180, 180)
 lats = st.floats(-80, 80)
-
-
-@given(distance=st.floats(-5_000, 5_000), accuracy=metres)
-def test_locate_is_the_first_rule_of_arrival(distance: float, accuracy: float) -> None:
-    found = locate(distance, accuracy)
-    assert (found is Containment.INSIDE) == (distance <= 0 and accuracy <= 200)
-    assert (found is Containment.OUTSIDE) == (distance > accuracy + 20)
-
-
-@given(distance=st.floats(-5_000, 5_000), accuracy=metres, worse_by=metres)
-def test_a_worse_fix_never_reverses_a_decision(
-    distance: float, accuracy: float, worse_by: float
-) -> None:
-    sharp = locate(distance, accuracy)
-    assert locate(distance, accuracy + worse_by) in {sharp, Containment.UNCERTAIN}
 
 
 @given(
@@ -149,18 +128,16 @@ def test_nothing_is_matched_beyond_accuracy_and_band_and_everything_within() -> 
         far = Fix(*away(10, 50, 33, 100 + accuracy + 20.1), accuracy)
         assert match_one(shape, near) is not None
         assert match_one(shape, far) is None
-        assert (
-            locate(index_of(shape).measure("s0", far)[0].distance_m, accuracy)
-            is Containment.OUTSIDE
-        )
+        [missed] = index_of(shape).measure("s0", far)
+        assert DEFAULT_RULE.stand(missed, accuracy)[0] is Standing.OUTSIDE
 
 
 def test_a_very_vague_fix_is_searched_for_two_kilometres_only_and_says_so() -> None:
     shape = Circle(LonLat(10, 50), 100)
     assert match_one(shape, Fix(*away(10, 50, 33, 2_100), 50_000.0)) is not None
     assert match_one(shape, Fix(*away(10, 50, 33, 5_000), 50_000.0)) is None
-    assert absence_means_outside(2_000)
-    assert not absence_means_outside(2_000.1)
+    assert DEFAULT_RULE.says_outside(2_000)
+    assert not DEFAULT_RULE.says_outside(2_000.1)
 
 
 def test_matches_come_by_distance_and_then_by_id() -> None:

@@ -8,12 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.geo_api.presence.earth import FAR_M, geodesic_m, point_of, points_of, points_on
-from services.geo_api.presence.matching import (
-    Fence,
-    FenceIndex,
-    Fix,
-    arrival_overlap,
-)
+from services.geo_api.presence.matching import Fence, FenceIndex, Fix
+from services.geo_api.presence.rule import DEFAULT_RULE
 from shared.boundary import Floats
 from shared.geo import WGS84, Area, Circle, LonLat, Shape, distances_m
 from tests.geo_api.presence.shapes import away, index_of, match_one, outline, random_outline
@@ -160,7 +156,7 @@ def test_a_large_fence_asks_for_more_overlap_and_large_is_by_its_inner_circle() 
         (strip(400, 400), 0.85),
     ]
     for shape, expected in cases:
-        assert arrival_overlap(Fence("f", "s", 1, shape)) == expected
+        assert DEFAULT_RULE.least_overlap(Fence("f", "s", 1, shape)) == expected
 
 
 def test_an_index_that_changed_answers_as_one_made_anew() -> None:

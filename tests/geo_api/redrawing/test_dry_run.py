@@ -59,6 +59,22 @@ async def test_a_wider_outline_gains_and_a_moved_one_loses(
     assert (same["geofence_id"], same["version"]) == ("s1", 1)
 
 
+async def test_a_fix_is_judged_by_the_rule_of_arrival(
+    geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens
+) -> None:
+    """At the edge the overlap is too small, unless the person pressed the button."""
+    headers = tokens("server")
+    await open_store(geo, geo_app, headers)
+    for who, kind in (("ann", "manual"), ("bob", "background")):
+        fix = body(subject=person(who), kind=kind, latitude=north(98), accuracy_m=100)
+        assert (await geo.post("/v1/check-ins", json=fix, headers=headers)).status_code == 201
+
+    found = await ask(geo, headers, circle(200))
+
+    assert found["fixes"] == {"before": 2, "after": 2, "gained": 0, "lost": 0}
+    assert found["visits"] == {"before": 1, "after": 2, "gained": 1, "lost": 0}
+
+
 async def test_nothing_is_changed_and_no_coordinate_is_told(
     geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens
 ) -> None:

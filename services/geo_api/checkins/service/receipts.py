@@ -35,7 +35,7 @@ def opened(
     ``key`` is that of the day on which it was received, None once that is destroyed.
     """
     if receipt.reduced is not None or key is None or receipt.answer is None:
-        body = receipt.reduced or _bare(check_in_id)
+        body = receipt.reduced or bare(check_in_id)
         return Answer(status, body.encode(), _NO_EXPLANATION)
     body_context = _context(b"answer", subject_id, check_in_id)
     why_context = _context(b"explanation", subject_id, check_in_id)
@@ -60,7 +60,7 @@ def _without(document: Mapping[str, Any], private: Mapping[str, None]) -> dict[s
     return {**document, **{name: None for name in private if name in document}}
 
 
-def _bare(check_in_id: UUID) -> str:
+def bare(check_in_id: UUID) -> str:
     """What is known of an answer whose key is gone."""
     accepted = {"id": str(check_in_id), "status": "accepted", "reason": None}
     empty: dict[str, Any] = {

@@ -222,7 +222,7 @@ async def _answer_lines(
 
 
 async def _read_chunk(
-    lines: Sequence[bytes], start: int, reader: Reader
+    lines: Sequence[bytes | Malformed], start: int, reader: Reader
 ) -> list[CheckIn | Refusal]:
     """The chunk that begins at ``start``, a few lines at a time between which others get on."""
     read: list[CheckIn | Refusal] = []

@@ -28,6 +28,16 @@ _ENDING_S = 3.0
 _HTTP_TIMEOUT_S = 5.0
 _LOG_LIMIT_BYTES = 64 * 1024 * 1024
 _ADMIN_ONLY = ("SOLOMO_DATABASE_URL", "SOLOMO_GEO_PASSWORD", "SOLOMO_MEMBER_PASSWORD")
+_OF_THE_COMMANDS = frozenset(
+    {
+        *_ADMIN_ONLY,
+        "SOLOMO_DB_PORT",
+        "SOLOMO_HOME",
+        "SOLOMO_PYTHON",
+        "SOLOMO_TEST_DATABASE_URL",
+        "SOLOMO_TOKEN",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,10 @@ class Part:
         return bool(running) and running.get(code.VARIABLE) != code.fingerprint()
 
     def fits(self, environment: Mapping[str, str]) -> bool:
-        """Whether the running process was started with these ``SOLOMO_*`` variables, code included."""
+        """Whether the running process was started with these ``SOLOMO_*`` variables, code included.
+
+        What else it was started with may stay as it is.
+        """
         running = processes.environment(self.process or 0)
         return all(
             running.get(name) == value
@@ -97,7 +110,12 @@ class Part:
             started = subprocess.Popen(
                 self._command(environment["SOLOMO_WORKERS"]),
                 cwd=PROJECT,
-                env={**_inherited(), **environment, **self._mark(environment)},
+                env={
+                    **_defaults(environment),
+                    **_inherited(),
+                    **environment,
+                    **self._mark(environment),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -202,18 +220,31 @@ def parts(home: Home, settings: Settings) -> tuple[Part, Part]:
 
 
 def environment_of(part: Part, settings: Settings, database: Database) -> dict[str, str]:
-    """What a service is told; ``database`` is the one it connects to, as its own role."""
+    """What a service is told, the settings that the caller's environment gives among it.
+
+    ``database`` is the one it connects to, as its own role.
+    """
+    given = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("SOLOMO_") and name not in _OF_THE_COMMANDS
+    }
     return {
+        **given,
         f"SOLOMO_{part.schema.upper()}_DATABASE_URL": database.sqlalchemy_url,
         "SOLOMO_GEO_URL": settings.geo_url,
         "SOLOMO_MEMBER_URL": settings.member_url,
-        "SOLOMO_JOIN_URL": os.environ.get("SOLOMO_JOIN_URL", f"{settings.member_url}/join"),
         "SOLOMO_KEYS_DIR": str(part.home.keys / part.schema),
         "SOLOMO_GEO_PORT": str(settings.geo_port),
         "SOLOMO_MEMBER_PORT": str(settings.member_port),
         "SOLOMO_WORKERS": str(settings.workers),
         code.VARIABLE: code.fingerprint(),
     }
+
+
+def _defaults(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a service is told where nobody says otherwise."""
+    return {"SOLOMO_JOIN_URL": f"{environment['SOLOMO_MEMBER_URL']}/join"}
 
 
 def _inherited() -> dict[str, str]:

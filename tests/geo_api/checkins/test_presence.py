@@ -161,6 +161,14 @@ async def test_a_crossing_within_one_batch_is_seen_and_a_slow_one_is_not(
     assert [[m["transition"] for m in of_line] for of_line in matches] == [[], ["cross"], []]
 
 
+async def test_nothing_is_crossed_where_a_check_in_without_a_place_lies_between(
+    walk: Walk,
+) -> None:
+    await walk.at(60, latitude=north(-400))
+    await walk.at(40, latitude=north(-300), location_grade="fuzzy")
+    assert (await walk.at(20, latitude=north(400)))["matches"] == []
+
+
 async def test_a_late_fix_crosses_nothing_where_another_lies_between(
     geo: httpx.AsyncClient, walk: Walk
 ) -> None:

@@ -17,10 +17,16 @@ def circle(radius_m: float, lat: float = LAT) -> dict[str, Any]:
 
 
 async def seen(
-    geo: httpx.AsyncClient, headers: dict[str, str], who: str, metres: float, minutes: float
+    geo: httpx.AsyncClient,
+    headers: dict[str, str],
+    who: str,
+    metres: float,
+    minutes: float,
+    **changes: Any,
 ) -> None:
     """A person so far north of the store, so long ago."""
-    fix = body(subject=person(who), latitude=north(metres), occurred_at=ago(minutes=minutes))
+    when = {"latitude": north(metres), "occurred_at": ago(minutes=minutes)}
+    fix = body(subject=person(who), **when, **changes)
     answer = await geo.post("/v1/check-ins", json=fix, headers=headers)
     assert answer.status_code == 201, answer.text
 
@@ -44,6 +50,7 @@ async def test_a_wider_outline_gains_and_a_moved_one_loses(
     await seen(geo, headers, "bob", 150, 50)
     await seen(geo, headers, "bob", 155, 40)
     await seen(geo, headers, "cleo", 50_000, 30)
+    await seen(geo, headers, "dora", 150, 30, location_grade="fuzzy")
 
     wider = await ask(geo, headers, circle(200))
     moved = await ask(geo, headers, circle(100, north(150)))

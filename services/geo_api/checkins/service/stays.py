@@ -181,13 +181,17 @@ async def _add_fences_crossed(
 async def _last_known(
     tools: Tools, state: SubjectState, before: UUID | None, now: Placed
 ) -> Placed | None:
-    """The subject's last stored fix, if it is the one right before this and not too long ago."""
+    """The subject's last stored fix, if it is the one right before this and not too long ago.
+
+    None too where a check-in without a place lies between.
+    """
     at = state.last_occurred_at
     if at is None or state.last is None or not at < now.at <= at + LONGEST_PAUSE:
         return None
     if before not in (None, state.last.check_in_id):
         return None
-    return await last_fix(state, tools.day_keys)
+    last = await last_fix(state, tools.day_keys)
+    return last if last is not None and last.at == at else None
 
 
 def _in_force(fence: Fence, fences: FencesInForce, at: datetime) -> bool:

@@ -213,7 +213,14 @@ class Committer:
         fences, rule = self.tools.fences.current, self.tools.rule
         found = iter(fences.index.match([c.fix for c in check_ins if c.fix is not None]))
         return [
-            judged(c, () if c.fix is None else next(found), fences.stores, rule) for c in check_ins
+            judged(
+                c,
+                () if c.fix is None else next(found),
+                fences.stores,
+                rule,
+                unfenced=c.proof is not None and not fences.index.of_store(c.proof.store_id),
+            )
+            for c in check_ins
         ]
 
 

@@ -20,8 +20,8 @@ from services.geo_api.evidence.domain import (
 from services.geo_api.presence.domain import Fix
 from services.geo_api.presence.fences import FenceMatch
 from services.geo_api.presence.fences import Fix as Position
-from services.geo_api.presence.rule import ArrivalRule
-from services.geo_api.presence.verdict import ANY_STORE, Verdict, Zoned, judge
+from services.geo_api.presence.rule import BLURRED, ArrivalRule
+from services.geo_api.presence.verdict import ANY_STORE, Considered, Verdict, Zoned, judge
 from services.geo_api.presence.verdict import Sighting as Seen
 from services.geo_api.subjects.domain import Vouch
 from shared.errors import Malformed
@@ -95,10 +95,13 @@ def judged(
     matches: Sequence[FenceMatch],
     stores: Mapping[str, Zoned],
     rule: ArrivalRule,
+    *,
+    unfenced: bool = False,
 ) -> Verdict:
     """What a check-in says of the stores near it; ``matches`` are ordered by distance.
 
     Only a precise fix says that one is elsewhere. A fuzzy one says nothing but what is near.
+    ``unfenced``: the store that is proven has no geofence, which is then uncertain, too.
     """
     fix, proof, grade = check_in.fix, check_in.proof, check_in.grade
     if fix is not None and proof is None and grade is LocationGrade.PRECISE:
@@ -111,13 +114,21 @@ def judged(
     seen = Seen(
         math.inf if fix is None else fix.accuracy_m,
         check_in.occurred_at,
-        manual=True,
+        manual=grade is LocationGrade.CHOSEN,
         proven={} if proof is None else {proof.store_id: proof.confidence},
     )
     verdict = judge(believed, seen, stores, rule)
+    if unfenced:
+        verdict = verdict._replace(uncertain=verdict.uncertain | verdict.proven.keys())
     if grade is LocationGrade.FUZZY:
+        blurred = tuple(Considered(one.match, *BLURRED) for one in verdict.considered)
         proven = frozenset(verdict.proven)
-        return verdict._replace(arrives=proven, tentative=_NONE, uncertain=_ANY)
+        return verdict._replace(
+            arrives=proven,
+            tentative=_NONE,
+            uncertain=_ANY | (proven & verdict.uncertain),
+            considered=blurred,
+        )
     if fix is None or grade is LocationGrade.CHOSEN:
         return verdict._replace(uncertain=verdict.uncertain | _ANY)
     return verdict

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -48,7 +48,8 @@ class TrustOut(BaseModel):
 class StandingsOut(BaseModel):
     """The stores at which the fix arrives, is inside but waits for a second one, or is in doubt.
 
-    ``*`` among the uncertain: the fix is too coarse to say of any store that it is outside.
+    ``*`` among the uncertain: the fix is too coarse to say of any store that it is outside. A store
+    that is among the uncertain though it arrives has no geofence: no fix will say that it was left.
     """
 
     arrives: list[str]
@@ -146,7 +147,12 @@ def _explained(
 def _rule(name: str) -> dict[str, Any]:
     """The rule by that name with its numbers; the name alone where it is none of today's."""
     known = next((rule for rule in RULES.values() if rule.name == name), None)
-    return {"name": name} if known is None else asdict(known)
+    if known is None:
+        return {"name": name}
+    return {
+        term: value.total_seconds() if isinstance(value, timedelta) else value
+        for term, value in asdict(known).items()
+    }
 
 
 def _datum(row: RowMapping, key: tuple[UUID, UUID], day: StorageKey) -> dict[str, Any] | None:

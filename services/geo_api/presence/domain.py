@@ -47,7 +47,10 @@ class Transition(StrEnum):
 
 
 class Fix(NamedTuple):
-    """One accepted check-in, as visits see it: its standing at the stores that it speaks of."""
+    """One accepted check-in, as visits see it: its standing at the stores that it speaks of.
+
+    A store that both ``arrives`` and is ``uncertain`` was proven and has no geofence.
+    """
 
     check_in_id: UUID
     occurred_at: datetime
@@ -64,6 +67,10 @@ class Fix(NamedTuple):
         """Whether it keeps a visit going."""
         return store_id in self.arrives or store_id in self.tentative
 
+    def is_unfenced(self, store_id: str) -> bool:
+        """Whether it is at a store of which no coordinates tell that one left it."""
+        return store_id in self.arrives and store_id in self.uncertain
+
     def is_outside(self, store_id: str) -> bool:
         in_doubt = store_id in self.uncertain or ANY_STORE in self.uncertain
         return not in_doubt and not self.is_inside(store_id)
@@ -76,7 +83,8 @@ class Visit(NamedTuple):
     ``provisional``: closed only because the device fell silent; a later fix may undo it.
     ``revision`` counts what was told of it to others. ``dwelled`` are the thresholds in seconds
     that the stay has reached, ascending. ``ended_at`` is when the place itself ended it: fixes up
-    to then may still change it, later ones never.
+    to then may still change it, later ones never. ``unfenced``: no fix says that it was left, so it
+    ends when nothing has proven it anew for as long as the rule's gap.
     """
 
     subject_id: UUID
@@ -92,6 +100,7 @@ class Visit(NamedTuple):
     last_received_at: datetime
     dwelled: tuple[int, ...] = ()
     ended_at: datetime | None = None
+    unfenced: bool = False
 
     @property
     def may_go_on(self) -> bool:
@@ -170,9 +179,11 @@ class Stays:
             changes += [self._close(visit, ClosedBy.GAP) for visit in [*self.going_on.values()]]
             self.maybe.clear()
         for visit in [*self.going_on.values()]:
-            if fix.is_inside(visit.store_id):
+            if visit.unfenced and fix.occurred_at - visit.last_inside_at > self.rule.gap:
+                changes.append(self._close(visit, ClosedBy.GAP))
+            elif fix.is_inside(visit.store_id):
                 changes.append(self._prolong(visit, fix))
-            elif fix.is_outside(visit.store_id):
+            elif fix.is_outside(visit.store_id) and not visit.unfenced:
                 changes.append(self._close(visit, ClosedBy.LEFT))
             elif visit.provisional:
                 changes.append(self._put(visit, _reopened(visit)))
@@ -211,6 +222,7 @@ class Stays:
             revision=1,
             last_received_at=fix.received_at,
             dwelled=tuple(self.dwelled(store_id, entered_at, fix.occurred_at)),
+            unfenced=fix.is_unfenced(store_id),
         )
         return self._put(None, visit)
 
@@ -220,6 +232,7 @@ class Stays:
         after = going_on._replace(
             last_inside_at=fix.occurred_at,
             last_received_at=max(visit.last_received_at, fix.received_at),
+            unfenced=fix.is_unfenced(visit.store_id),
         )
         reached = self.dwelled(visit.store_id, visit.entered_at, fix.occurred_at)
         if reached and not set(visit.dwelled).issuperset(reached):

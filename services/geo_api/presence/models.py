@@ -15,7 +15,8 @@ class Visit(Base):
     ``left_at`` is the last fix seen inside, null while the visit is open. ``provisional`` marks
     an ``expired`` that only the silence of the device decided, so that a later fix may undo it.
     ``dwelled`` are the thresholds in seconds that it has reached; ``ended_at`` is when the place
-    itself ended it, null for every other end.
+    itself ended it, null for every other end. ``unfenced``: it rests on a proof at a store without
+    geofences, so that no coordinates end it.
 
     No index holds what a fix changes in a visit that goes on (``last_inside_at``,
     ``last_received_at``), so that such an update touches the row alone.
@@ -58,6 +59,7 @@ class Visit(Base):
     last_received_at: Mapped[datetime] = mapped_column(Timestamp)
     dwelled: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
     ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    unfenced: Mapped[bool] = mapped_column(Boolean, server_default="false")
 
 
 class VisitAlias(Base):

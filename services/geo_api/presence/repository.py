@@ -13,7 +13,7 @@ from services.geo_api.presence.domain import ClosedBy, Visit, VisitState
 from shared.direct import Statement
 
 _VISIT_COLUMNS = """subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
-    closed_by, provisional, revision, last_received_at, dwelled, ended_at"""
+    closed_by, provisional, revision, last_received_at, dwelled, ended_at, unfenced"""
 
 _NAMES = _VISIT_COLUMNS.replace(",", "").split()
 
@@ -33,22 +33,22 @@ _WRITE = text(f"""
     INSERT INTO geo.visits ({_VISIT_COLUMNS})
     SELECT subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
         closed_by, provisional, revision, last_received_at,
-        string_to_array(dwelled, ',')::integer[], ended_at
+        string_to_array(dwelled, ',')::integer[], ended_at, unfenced
     FROM unnest(
         CAST(:subject_id AS uuid[]), CAST(:visit_id AS uuid[]), CAST(:store_id AS text[]),
         CAST(:state AS text[]), CAST(:entered_at AS timestamptz[]),
         CAST(:last_inside_at AS timestamptz[]), CAST(:left_at AS timestamptz[]),
         CAST(:closed_by AS text[]), CAST(:provisional AS boolean[]),
         CAST(:revision AS integer[]), CAST(:last_received_at AS timestamptz[]),
-        CAST(:dwelled AS text[]), CAST(:ended_at AS timestamptz[]))
+        CAST(:dwelled AS text[]), CAST(:ended_at AS timestamptz[]), CAST(:unfenced AS boolean[]))
         AS v (subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
-            closed_by, provisional, revision, last_received_at, dwelled, ended_at)
+            closed_by, provisional, revision, last_received_at, dwelled, ended_at, unfenced)
     ON CONFLICT (subject_id, visit_id) DO UPDATE SET
         state = EXCLUDED.state, entered_at = EXCLUDED.entered_at,
         last_inside_at = EXCLUDED.last_inside_at, left_at = EXCLUDED.left_at,
         closed_by = EXCLUDED.closed_by, provisional = EXCLUDED.provisional,
         revision = EXCLUDED.revision, last_received_at = EXCLUDED.last_received_at,
-        dwelled = EXCLUDED.dwelled, ended_at = EXCLUDED.ended_at
+        dwelled = EXCLUDED.dwelled, ended_at = EXCLUDED.ended_at, unfenced = EXCLUDED.unfenced
 """)
 
 _REMOVE = text("""
@@ -201,7 +201,7 @@ async def _visits(
 def _visit(row: Iterable[Any]) -> Visit:
     """From the columns in the order of ``_VISIT_COLUMNS``, which is that of the fields."""
     subject, visit, store, state, entered, last_inside, left, closed_by, *others = row
-    provisional, revision, received, dwelled, ended = others
+    provisional, revision, received, dwelled, ended, unfenced = others
     return Visit(
         subject,
         visit,
@@ -216,6 +216,7 @@ def _visit(row: Iterable[Any]) -> Visit:
         received,
         tuple(dwelled),
         ended,
+        unfenced,
     )
 
 

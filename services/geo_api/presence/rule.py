@@ -38,6 +38,7 @@ class Reason(StrEnum):
     NOT_CLEAR = "not_clear"
     CLEAR = "clear"
     FENCE_NOT_IN_FORCE = "fence_not_in_force"
+    FUZZY = "fuzzy"
 
 
 Stand = tuple[Standing, Reason]
@@ -50,6 +51,7 @@ _TOO_INACCURATE: Stand = (Standing.UNCERTAIN, Reason.TOO_INACCURATE)
 _NOT_CLEAR: Stand = (Standing.UNCERTAIN, Reason.NOT_CLEAR)
 _CLEAR: Stand = (Standing.OUTSIDE, Reason.CLEAR)
 NOT_IN_FORCE: Stand = (Standing.OUTSIDE, Reason.FENCE_NOT_IN_FORCE)
+BLURRED: Stand = (Standing.UNCERTAIN, Reason.FUZZY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Check-ins by codes, beacons, staff and purchases, and by coordinates of lesser worth."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import DatabaseUrls, Tokens
-from tests.geo_api.checkins.helpers import ago, body, north, open_store, person
+from tests.geo_api.checkins.helpers import LON, ago, body, north, open_store, person
 from tests.geo_api.checkins.tables import rows
 
 PATH = "/v1/check-ins"
@@ -64,6 +64,7 @@ async def test_a_scanned_code_opens_a_visit_without_coordinates(
         "inside": True,
         "distance_m": None,
         "overlap": None,
+        "share": None,
         "confidence": confidence,
         "evidence": evidence,
         "transition": "enter",
@@ -89,6 +90,9 @@ async def test_with_coordinates_too_both_count_and_a_far_fix_speaks_against_it(
     near = await geo.post(PATH, json={**body(), **by("store_qr", shown)}, headers=server)
     assert [m["evidence"] for m in near.json()["matches"]] == ["store_qr", "gps"]
     assert near.json()["check_in"]["trust"]["signals"] == []
+    edge = {**body(latitude=north(99), accuracy_m=60), **by("store_qr", shown)}
+    why = (await geo.post(PATH, params={"explain": True}, json=edge, headers=server)).json()
+    assert [c["reason"] for c in why["considered"]] == ["overlap_too_small"]
     remote = {**body(latitude=north(5_000)), **by("store_qr", shown)}
     far = await geo.post(PATH, params={"explain": True}, json=remote, headers=server)
     answer = far.json()
@@ -295,6 +299,31 @@ async def test_a_fuzzy_position_lists_stores_and_claims_no_visit(
     assert (match["store_id"], match["evidence"]) == ("s1", "fuzzy")
     assert (match["inside"], match["confidence"], match["transition"]) == (False, 1, None)
     assert (answer["visits"], answer["invitation"]) == ([], None)
+
+
+async def test_coordinates_end_no_visit_at_a_store_without_a_geofence(
+    geo: httpx.AsyncClient, server: dict[str, str]
+) -> None:
+    store = {"name": "Stall", "latitude": north(5), "longitude": LON}
+    await geo.put("/v1/stores/stall", json=store, headers=server)
+    who, consent = person("shopper"), {"consent": body()["consent"]}
+
+    def paid(minutes: float) -> dict[str, Any]:
+        return by("purchase", {"store_id": "stall"}, subject=who, occurred_at=ago(minutes=minutes))
+
+    def seen(minutes: float) -> dict[str, Any]:
+        return body(subject=who, latitude=north(900), occurred_at=ago(minutes=minutes)) | consent
+
+    day = [paid(90), seen(80), paid(70), seen(60), seen(35), paid(34), seen(5)]
+    for sent in (day[4], day[2], day[0], day[1], day[3], *day[5:]):
+        assert (await geo.post(PATH, json=sent, headers=server)).status_code == 201
+    found = await geo.get("/v1/visits", params={"state": "expired"}, headers=server)
+    visits = [(v["entered_at"], v["last_inside_at"]) for v in found.json()["items"]]
+    assert [[datetime.fromisoformat(t) for t in visit] for visit in visits] == [
+        [datetime.fromisoformat(day[i]["occurred_at"]) for i in visit] for visit in ((0, 2),)
+    ]
+    found = await geo.get("/v1/visits", params={"state": "open"}, headers=server)
+    assert [v["store_id"] for v in found.json()["items"]] == ["stall"]
 
 
 @pytest.mark.parametrize("grade", ["fuzzy", "chosen"])

@@ -62,6 +62,19 @@ async def test_a_near_miss_is_explained_too(geo: httpx.AsyncClient, server: dict
     assert why["considered"] == [geofence]
 
 
+async def test_a_blurred_place_is_said_to_claim_nothing(
+    geo: httpx.AsyncClient, server: dict[str, str]
+) -> None:
+    sent = body(subject=person("a"), location_grade="fuzzy")
+    await geo.post(PATH, json=sent, headers=server)
+    why = (await geo.get(of(sent), params=person("a"), headers=server)).json()
+    [geofence] = why["considered"]
+    assert (geofence["standing"], geofence["reason"]) == ("uncertain", "fuzzy")
+    assert why["stores"] == {"arrives": [], "tentative": [], "uncertain": ["*"]}
+    times = (why["rule"][name] for name in ("corroborated_after", "corroborated_within", "gap"))
+    assert [*times] == [5, 120, 1800]
+
+
 async def test_of_stores_that_overlap_one_is_likeliest(
     geo: httpx.AsyncClient, geo_app: FastAPI, server: dict[str, str]
 ) -> None:

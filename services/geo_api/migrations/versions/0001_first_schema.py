@@ -479,6 +479,7 @@ def upgrade() -> None:
         sa.Column("last_received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("dwelled", sa.ARRAY(sa.Integer()), server_default="{}", nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("unfenced", sa.Boolean(), server_default="false", nullable=False),
         sa.CheckConstraint(
             "(state = 'open') = (left_at IS NULL)", name=op.f("ck_visits_left_when_closed")
         ),

@@ -1,9 +1,10 @@
 """HTTP of check-ins, sessions and visits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -207,6 +208,7 @@ async def _answer_lines(
     The next chunk is read while the one before is at the database, and handed on only after it.
     Ends with the first chunk that cannot be taken now, so that what is sent again keeps its order.
     """
+    taken: set[tuple[UUID, UUID]] = set()
     following = await _read_chunk(lines, 0, reader)
     for start in range(0, len(lines), MAX_GROUP):
         read = following
@@ -218,7 +220,24 @@ async def _answer_lines(
         except (Busy, Unconfirmed) as refusal:
             yield _chunk(read, iter([refusal] * len(accepted)), start)
             return
-        yield _chunk(read, iter(results), start)
+        firsts = _firsts(accepted, results, taken)
+        yield _chunk(read, firsts, start)
+
+
+def _firsts(
+    check_ins: Sequence[CheckIn], results: Sequence[Result], taken: set[tuple[UUID, UUID]]
+) -> Iterator[Result]:
+    """The results, where one that an earlier chunk answered (``taken``) is a repeat: 200.
+
+    The receipt does not tell, for all lines of a batch are received at one moment.
+    """
+    for check_in, result in zip(check_ins, results, strict=True):
+        if isinstance(result, Answer) and check_in.key in taken:
+            yield Answer(200, result.body, result.explanation)
+            continue
+        if isinstance(result, Answer):
+            taken.add(check_in.key)
+        yield result
 
 
 async def _read_chunk(

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
+from services.geo_api.checkins import endpoints
 from tests.conftest import DatabaseUrls, Tokens
 from tests.geo_api.checkins.helpers import ago, body, open_store, person
 from tests.geo_api.checkins.tables import rows
@@ -87,6 +88,16 @@ async def test_what_an_array_nests_too_deeply_harms_no_other(
     lines = await send(geo, server, content)
     assert [line["http_status"] for line in lines] == [201, 422, 201]
     assert lines[1]["errors"] == [{"pointer": "", "detail": "is nested too deeply"}]
+
+
+async def test_the_same_id_far_apart_in_a_batch_is_a_repeat(
+    geo: httpx.AsyncClient, server: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "MAX_GROUP", 2)
+    sent = body()
+    lines = await send(geo, server, ndjson([sent, body(), sent, body(), body(), sent]))
+    assert [line["http_status"] for line in lines] == [201, 201, 200, 201, 201, 200]
+    assert lines[0]["visits"] == lines[2]["visits"] == lines[5]["visits"]
 
 
 async def test_the_same_id_twice_in_a_batch_counts_once(

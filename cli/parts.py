@@ -124,6 +124,25 @@ class Part:
         self.pid_file.write_text(f"{started.pid}\n")
         return started
 
+    def require_settings(self, environment: Mapping[str, str]) -> None:
+        """Raises CommandFailed, in the service's own words, when it would not start with these."""
+        module = f"services.{self.name}.settings"
+        read = f"import {module} as s; s.{self.schema.capitalize()}Settings.load()"
+        done = subprocess.run(
+            [sys.executable, "-c", read],
+            cwd=PROJECT,
+            env={**_inherited(), **environment, "PYTHONPATH": str(PROJECT)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise CommandFailed(
+                f"{self.name} would not start, so it goes on as it is:\n{done.stderr.strip()}",
+                "Mend the setting and run ./solomo up again.",
+            )
+
     def wait_until_ready(self, started: "subprocess.Popen[bytes]") -> None:
         """Raises CommandFailed, with the end of the log, when the service does not become ready."""
         deadline = time.monotonic() + _READY_S

@@ -68,7 +68,10 @@ def _serves(part: Part, environment: dict[str, str]) -> bool:
 
 
 def _start(down: list[Part], wanted: dict[Part, dict[str, str]]) -> None:
-    """Start together, then wait for each."""
+    """Start together, then wait for each; what runs is ended only for what will start."""
+    for part in down:
+        if part.process is not None:
+            part.require_settings(wanted[part])
     for part in down:
         part.stop()
     begun = [(part, part.start(wanted[part])) for part in down]

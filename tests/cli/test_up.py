@@ -130,6 +130,16 @@ def test_a_taken_port_leaves_alone_what_runs(solomo: Solomo) -> None:
     assert solomo.json("status")["parts"] == before
 
 
+def test_a_wrong_setting_leaves_alone_what_runs(solomo: Solomo) -> None:
+    before = solomo.json("status")["parts"]
+
+    refused = solomo("up", SOLOMO_ARRIVAL_RULE="nearly")
+
+    assert refused.returncode == 1
+    assert "SOLOMO_ARRIVAL_RULE" in refused.stderr
+    assert solomo.json("status")["parts"] == before
+
+
 def test_secrets_are_in_no_argument_and_no_log(solomo: Solomo) -> None:
     secrets = solomo.home.secrets()
     passwords = {secrets.admin_password, secrets.geo_password, secrets.member_password}

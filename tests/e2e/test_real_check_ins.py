@@ -67,7 +67,7 @@ def records(dump: Path, section: str) -> Iterator[dict[str, Any]]:
 def test_each_store_has_the_check_ins_that_were_counted_independently(dump: Path) -> None:
     expected = json.loads(shared_data("data/expected.json").read_text())["foursquare_nyc"]
     per_store = expected["around_nyc_dunkin_100m_second_precision_rows"]["per_store"]
-    counted = Counter(s for check_in in records(dump, "check_ins") for s in check_in["inside"])
+    counted = Counter(s for check_in in records(dump, "check_ins") for s in check_in["arrives"])
     differing = {s: (n, counted[s]) for s, n in per_store.items() if counted[s] != n}
     assert sum(abs(a - b) for a, b in differing.values()) <= PAIRS_ON_AN_EDGE, differing
     assert set(counted) <= set(per_store)

@@ -26,8 +26,9 @@ from shared.feed.delivery import Deliverer
 MAX_GROUP = 500
 """Check-ins per transaction: large enough to spread a commit, small enough to hold locks briefly."""
 
-MANY_WAITING = MAX_GROUP // 2
-"""Check-ins that call the spare lane."""
+MANY_WAITING = 8
+"""While so many wait, a spare lane decides them as the other is at the database. Fewer would only
+make the groups smaller: tried with 32 callers, 8 or 1 gave 6 % more than none, 250 nothing."""
 
 MAX_WAITING = 20_000
 """Check-ins that may wait in one process; past it callers are told to come back."""
@@ -71,9 +72,7 @@ class Unconfirmed(Unavailable):
 class Committer:
     """Decides check-ins in groups, ``lanes`` groups at a time, each on a connection of its own.
 
-    A spare lane joins in while ``MANY_WAITING`` wait, as behind batches of several callers: it
-    decides while the other is at the database. For fewer it would only make the groups smaller.
-    ``url`` is that of the service's database.
+    A spare lane joins in while ``MANY_WAITING`` wait. ``url`` is that of the service's database.
     """
 
     url: str

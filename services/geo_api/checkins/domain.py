@@ -17,6 +17,7 @@ from services.geo_api.evidence.domain import (
     Proof,
     Sighting,
 )
+from services.geo_api.offers.domain import TOO_LATE
 from services.geo_api.presence.domain import Fix
 from services.geo_api.presence.fences import FenceMatch
 from services.geo_api.presence.fences import Fix as Position
@@ -32,9 +33,6 @@ MAX_AHEAD = timedelta(minutes=5)
 
 MEMBER_BACK = timedelta(hours=72)
 """So far back a member's own token may report; server keys may go back to 2000-01-01."""
-
-TOO_LATE = timedelta(minutes=10)
-"""A fix older than this when it is received grants nothing and invites nobody."""
 
 
 class CheckInStatus(StrEnum):
@@ -87,6 +85,7 @@ class CheckIn(NamedTuple):
 
     @property
     def is_too_late(self) -> bool:
+        """So old when it was received that it grants nothing and invites nobody."""
         return self.received_at - self.occurred_at > TOO_LATE
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping
 
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.schemas import ConsideredOut, DecisionOut, DoubtOut
-from services.geo_api.checkins.service.exact import exact_context
+from services.geo_api.checkins.service.exact import open_exact
 from services.geo_api.checkins.service.receipts import opened
 from services.geo_api.presence.rule import RULES
 from services.geo_api.subjects.naming import Whose
@@ -159,5 +159,5 @@ def _datum(row: RowMapping, key: tuple[UUID, UUID], day: StorageKey) -> dict[str
     """How the received pair was converted, in whole metres."""
     if row["exact"] is None:
         return None
-    latitude, longitude = orjson.loads(day.decrypt(row["exact"], exact_context(*key)))
+    latitude, longitude = open_exact(row["exact"], day, *key)
     return convert(longitude, latitude, Datum(row["datum"])).as_record()

@@ -7,11 +7,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from cryptography.exceptions import InvalidTag
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.checkins.service.exact import exact_context
+from services.geo_api.checkins.service.exact import open_exact, unwrapped
 from services.geo_api.evidence.domain import CheckInKind
 from services.geo_api.presence.domain import Fix
 from services.geo_api.presence.fences import Fence
@@ -88,10 +87,7 @@ async def _day_keys(
 ) -> Mapping[date, StorageKey]:
     first = since.astimezone(UTC).date()
     wrapped = await repository.wrapped_keys(connection, first)
-    return {
-        day: StorageKey(storage.decrypt(key, day.isoformat().encode()))
-        for day, key in wrapped.items()
-    }
+    return {day: unwrapped(storage, day, key) for day, key in wrapped.items()}
 
 
 def _judged(
@@ -115,9 +111,9 @@ def _position(row: Any, keys: Keys) -> Position | None:
     if key is None or row.accuracy_m is None:
         return None
     try:
-        pair = key.decrypt(row.exact, exact_context(row.subject_id, row.check_in_id))
+        pair = open_exact(row.exact, key, row.subject_id, row.check_in_id)
     except InvalidTag:
         return None
-    latitude, longitude = orjson.loads(pair)
+    latitude, longitude = pair
     position = to_wgs84(longitude, latitude, Datum(row.datum))
     return Position(position.lon, position.lat, row.accuracy_m)

@@ -59,20 +59,6 @@ def not_recorded(
     return Answer(200, _json(body), b'{"decisions":[]}')
 
 
-def match_record(match: FenceMatch) -> dict[str, Any]:
-    """A match as it is kept with the check-in and shown in the answer."""
-    return {
-        "store_id": match.fence.store_id,
-        "geofence_id": match.fence.geofence_id,
-        "geofence_version": match.fence.version,
-        "inside": match.inside,
-        "distance_m": match.distance_m,
-        "overlap": round(match.overlap, 4),
-        "share": round(match.share, 4),
-        "confidence": match.confidence,
-    }
-
-
 def _json(value: object) -> bytes:
     """JSON, ids read from the database included: asyncpg's UUIDs are a subclass."""
     return orjson.dumps(value, default=str)
@@ -111,8 +97,18 @@ def _proven(check_in: CheckIn, transition: Transition | None) -> Iterator[dict[s
 
 
 def _match(check_in: CheckIn, match: FenceMatch, transition: Transition | None) -> dict[str, Any]:
-    evidence = OF_GRADE[check_in.grade]
-    return {**match_record(match), "evidence": evidence, "transition": transition}
+    return {
+        "store_id": match.fence.store_id,
+        "geofence_id": match.fence.geofence_id,
+        "geofence_version": match.fence.version,
+        "inside": match.inside,
+        "distance_m": match.distance_m,
+        "overlap": round(match.overlap, 4),
+        "share": round(match.share, 4),
+        "confidence": match.confidence,
+        "evidence": OF_GRADE[check_in.grade],
+        "transition": transition,
+    }
 
 
 def _visit(change: Change) -> dict[str, Any]:

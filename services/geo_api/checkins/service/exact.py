@@ -51,16 +51,24 @@ class DayKeys:
     async def find(self, day: date) -> StorageKey | None:
         """The key of ``day``, made on first use; None if it was destroyed."""
         if day not in self._known:
-            context = day.isoformat().encode()
-            wrapped = self.storage.encrypt(AESGCM.generate_key(256), context)
+            wrapped = self.storage.encrypt(AESGCM.generate_key(256), _context_of(day))
             async with self.database.begin() as connection:
                 await connection.execute(_MAKE, {"day": day, "wrapped": wrapped})
                 stored = await connection.scalar(_READ, {"day": day})
-            self._known[day] = StorageKey(self.storage.decrypt(stored, context)) if stored else None
+            self._known[day] = unwrapped(self.storage, day, stored) if stored else None
         return self._known[day]
 
     def forget_before(self, day: date) -> None:
         self._known = {known: key for known, key in self._known.items() if known >= day}
+
+
+def unwrapped(storage: StorageKey, day: date, wrapped: bytes) -> StorageKey:
+    """The key of ``day`` as it stands in the table of day keys."""
+    return StorageKey(storage.decrypt(wrapped, _context_of(day)))
+
+
+def _context_of(day: date) -> bytes:
+    return day.isoformat().encode()
 
 
 def seal_exact(check_in: CheckIn, key: StorageKey) -> bytes | None:
@@ -72,6 +80,18 @@ def seal_exact(check_in: CheckIn, key: StorageKey) -> bytes | None:
         return None
     pair = orjson.dumps(check_in.received)
     return key.encrypt(pair, exact_context(check_in.subject_id, check_in.check_in_id))
+
+
+def open_exact(
+    sealed: bytes, key: StorageKey, subject_id: UUID, check_in_id: UUID
+) -> tuple[float, float]:
+    """What ``seal_exact`` sealed: latitude and longitude in degrees, as they were received.
+
+    Raises ``cryptography.exceptions.InvalidTag`` for another key or another check-in.
+    """
+    pair = key.decrypt(sealed, exact_context(subject_id, check_in_id))
+    latitude, longitude = orjson.loads(pair)
+    return latitude, longitude
 
 
 def exact_context(subject_id: UUID, check_in_id: UUID) -> bytes:

@@ -46,10 +46,12 @@ async def statements(tools: Tools, decided: Decided) -> list[Statement]:
     ]
 
 
-DayKeys = Mapping[date, StorageKey]
+KeysByDay = Mapping[date, StorageKey]
 
 
-def _columns(outcomes: Sequence[Outcome], day_keys: DayKeys, rule: str) -> Mapping[str, list[Any]]:
+def _columns(
+    outcomes: Sequence[Outcome], day_keys: KeysByDay, rule: str
+) -> Mapping[str, list[Any]]:
     check_ins = [outcome.check_in for outcome in outcomes]
     verdicts = [outcome.verdict for outcome in outcomes]
     consents = [outcome.consent for outcome in outcomes]
@@ -79,7 +81,7 @@ def _columns(outcomes: Sequence[Outcome], day_keys: DayKeys, rule: str) -> Mappi
     }
 
 
-def _receipt(outcome: Outcome, day_keys: DayKeys) -> NewReceipt:
+def _receipt(outcome: Outcome, day_keys: KeysByDay) -> NewReceipt:
     check_in, answer = outcome.check_in, outcome.answer
     assert answer is not None  # noqa: S101 - every outcome that is written was answered
     seals = sealed(check_in, answer, day_keys[check_in.received_at.date()])
@@ -92,7 +94,7 @@ def _aliases(tracks: Mapping[UUID, Track]) -> Iterator[tuple[UUID, UUID, UUID]]:
             yield subject, former, present
 
 
-def _seen(decided: Decided, day_keys: DayKeys) -> list[subjects.Seen]:
+def _seen(decided: Decided, day_keys: KeysByDay) -> list[subjects.Seen]:
     """What each subject's row has to remember; by the order of occurrence the last one stands."""
     latest = {outcome.check_in.subject_id: outcome.check_in for outcome in decided.outcomes}
     seen = []

@@ -70,6 +70,13 @@ class TooLarge(Refusal):
     title = "The request is too large"
 
 
+class UnsupportedMediaType(Refusal):
+    """The body is of a kind that this address does not take."""
+
+    slug = "unsupported-media-type"
+    title = "The body is of the wrong kind"
+
+
 class TooManyRequests(Refusal):
     """A rate limit is used up; ``retry_after_s`` whole seconds later there is room again."""
 

@@ -19,6 +19,7 @@ from shared.docs_page import install_docs_page
 from shared.errors import FieldFault, Malformed, Refusal, TooLarge
 from shared.health import install_health
 from shared.logs import configure_logging, current_trace_id
+from shared.media_types import JSON, unsupported
 from shared.openapi import document_problems
 from shared.problem_pages import install_problem_pages
 from shared.problems import TRACE_ID, install_problem_handlers, internal_error, problem_response
@@ -45,10 +46,12 @@ LARGE_BODIES = frozenset(
 APP_OPTIONS: Mapping[str, Any] = {
     "docs_url": None,
     "redoc_url": None,
+    "strict_content_type": False,
     "telemetry": {"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
 }
 """For ``FastAPI(...)``: its own pages load from a CDN, and its own telemetry would tell query
-strings and the texts of exceptions to whatever collector the environment names."""
+strings and the texts of exceptions to whatever collector the environment names. A body without a
+Content-Type is taken as JSON; one that says that it is something else is refused before."""
 
 CLIENT_GONE = 499
 """Logged where the caller hung up before there was an answer (nginx's number for it)."""
@@ -85,7 +88,7 @@ class Platform:
     """The middleware around a service.
 
     It gives each request a trace id (the caller's, by W3C ``traceparent``; told in the header
-    ``x-trace-id``), refuses bodies over their limit (also chunked ones) and NULs in the address,
+    ``x-trace-id``), refuses bodies over their limit (also chunked ones) or of a wrong kind and NULs in the address,
     adds security headers, turns what nobody foresaw into a bare 500, and when the answer is sent
     logs, counts and traces it under the route's template. Query strings, bodies and tokens
     go nowhere.
@@ -117,23 +120,28 @@ class Platform:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        length, parent = _read_headers(scope)
+        length, media_type, parent = _read_headers(scope)
         span = self._tracing.start(scope["method"], parent)
         trace_id = _trace_id(span, parent)
         scope[TRACE_ID] = trace_id
         reset = current_trace_id.set(trace_id)
         answer = _Answer(send, trace_id)
         try:
-            await self._pass_on(scope, receive, answer, length)
+            await self._pass_on(scope, receive, answer, length, media_type)
         finally:
             current_trace_id.reset(reset)
             self._tell(scope, answer.status or CLIENT_GONE, time.perf_counter() - started, span)
 
     async def _pass_on(
-        self, scope: Scope, receive: Receive, answer: "_Answer", length: int | None
+        self,
+        scope: Scope,
+        receive: Receive,
+        answer: "_Answer",
+        length: int | None,
+        media_type: bytes,
     ) -> None:
         limit = self._large if scope["path"] in LARGE_BODIES else self._small
-        refusal = _refused_unread(scope, length, limit)
+        refusal = _refused_unread(scope, length, limit, media_type)
         if refusal is not None:
             await problem_response(scope, refusal)(scope, receive, answer.send)
             return
@@ -191,25 +199,32 @@ class _Answer:
         await self._send(message)
 
 
-def _read_headers(scope: Scope) -> tuple[int | None, Parent | None]:
-    """Content-Length, and the caller's span; in one pass, as every request pays for it."""
+def _read_headers(scope: Scope) -> tuple[int | None, bytes, Parent | None]:
+    """Content-Length and -Type, and the caller's span; in one pass, as every request pays for it."""
     length: int | None = None
+    media_type = JSON
     parent: Parent | None = None
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             length = int(value)
+        elif name == b"content-type":
+            media_type = value
         elif name == b"traceparent":
             parent = parse_traceparent(value)
-    return length, parent
+    return length, media_type, parent
 
 
-def _refused_unread(scope: Scope, length: int | None, limit: int) -> Refusal | None:
+def _refused_unread(
+    scope: Scope, length: int | None, limit: int, media_type: bytes
+) -> Refusal | None:
     if length is not None and length > limit:
         return TooLarge(_over(limit), limit_bytes=limit)
     if "\0" in scope["path"]:
         return Malformed(FieldFault("path:", "holds a NUL character"))
     if b"%00" in scope["query_string"]:
         return Malformed(FieldFault("?", "holds a NUL character"))
+    if media_type != JSON and length != 0:
+        return unsupported(scope["method"], scope["path"], media_type)
     return None
 
 

@@ -8,6 +8,7 @@ from shared import errors
 from shared.problems import MEDIA_TYPE, PROBLEM_SCHEMA, status_of
 
 _EVERYWHERE = (errors.Malformed, errors.TooManyRequests, errors.Unavailable)
+_WITH_BODY = (errors.TooLarge, errors.UnsupportedMediaType)
 _WITH_TOKEN = (errors.Unauthenticated, errors.Forbidden)
 _SCHEMA_REF = {"$ref": "#/components/schemas/Problem"}
 
@@ -33,12 +34,19 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     schemas["Problem"] = dict(PROBLEM_SCHEMA)
     for operations in document.get("paths", {}).values():
         for operation in operations.values():
-            _add_problems(operation["responses"], secured="security" in operation)
+            _add_problems(operation["responses"], _answered_by(operation))
     return document
 
 
-def _add_problems(responses: dict[str, Any], *, secured: bool) -> None:
-    for kind in (*_EVERYWHERE, *(_WITH_TOKEN if secured else ())):
+def _answered_by(operation: dict[str, Any]) -> tuple[type[errors.Refusal], ...]:
+    """What the platform itself may answer in place of the operation."""
+    with_token = _WITH_TOKEN if "security" in operation else ()
+    with_body = _WITH_BODY if "requestBody" in operation else ()
+    return (*_EVERYWHERE, *with_token, *with_body)
+
+
+def _add_problems(responses: dict[str, Any], kinds: tuple[type[errors.Refusal], ...]) -> None:
+    for kind in kinds:
         status = str(status_of(kind))
         if MEDIA_TYPE not in responses.get(status, {}).get("content", {}):
             responses[status] = {"description": kind.title, "content": {MEDIA_TYPE: {}}}

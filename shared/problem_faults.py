@@ -37,8 +37,6 @@ def _located(fault: Mapping[str, Any], body: Any) -> FieldFault:
         at = f" at character {rest[0]}" if rest else ""
         return FieldFault("", fault_text(fault) + at)
     if place == "body":
-        if isinstance(body, bytes):
-            return FieldFault("", "must be JSON, with the header Content-Type: application/json")
         return _fault(fault, rest, body, "")
     prefix = {"query": "?", "header": "header:", "path": "path:", "cookie": "cookie:"}
     return FieldFault(f"{prefix.get(place, '')}{'/'.join(map(str, rest))}", fault_text(fault))

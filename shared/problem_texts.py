@@ -13,6 +13,7 @@ TITLES_ZH: dict[str, str] = {
     "gone": "已不存在",
     "precondition-failed": "内容已被他人修改",
     "too-large": "请求过大",
+    "unsupported-media-type": "请求内容的类型不受支持",
     "too-many-requests": "请求过于频繁",
     "unavailable": "暂时无法提供服务",
     "malformed": "输入格式有误",
@@ -67,6 +68,8 @@ ADVICE: Mapping[type[errors.Refusal], str] = {
     errors.Gone: "Nothing can bring it back; begin anew.",
     errors.PreconditionFailed: "Read it again, and send the change with the new ETag in If-Match.",
     errors.TooLarge: "Send less at once.",
+    errors.UnsupportedMediaType: "Send one of the types that the detail names, and name it in the"
+    " header Content-Type.",
     errors.TooManyRequests: "Wait for the seconds that the header Retry-After names.",
     errors.Unavailable: "Send the very same request again, with the same id or key, after the"
     " seconds that the header Retry-After names.",

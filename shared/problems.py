@@ -55,6 +55,7 @@ _STATUSES: Mapping[type[Refusal], int] = {
     errors.Gone: 410,
     errors.PreconditionFailed: 412,
     errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
     errors.Malformed: 422,
     errors.TooManyRequests: 429,
     errors.Internal: 500,

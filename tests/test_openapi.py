@@ -136,6 +136,21 @@ async def test_every_example_is_accepted_as_it_stands(service: Service) -> None:
     assert tried >= 5
 
 
+async def test_every_operation_with_a_body_tells_that_it_may_be_too_large_or_of_a_wrong_kind(
+    service: Service,
+) -> None:
+    for operation in operations(service.app):
+        told = {"413", "415"} <= set(operation.said["responses"])
+        assert told == ("requestBody" in operation.said), operation.name
+
+
+async def test_a_body_of_a_wrong_kind_is_refused_wherever_there_is_one(service: Service) -> None:
+    for operation in operations(service.app):
+        if "requestBody" in operation.said:
+            answer = await service.call(operation, "a=b", "application/x-www-form-urlencoded")
+            assert answer.status_code == 415, operation.name
+
+
 async def test_every_body_has_an_example(service: Service) -> None:
     for operation in operations(service.app):
         asked = operation.said.get("requestBody", {}).get("content", {})

@@ -241,7 +241,6 @@ async def test_columns_may_be_mapped_and_a_missing_one_is_named(
             {"Content_Type": "application/geo+json"},
             "/crs",
         ),
-        (b"x", {"Content_Type": "text/plain"}, "header:Content-Type"),
         (b"x", {"Content_Encoding": "br"}, "header:Content-Encoding"),
         (b"x", {"Content_Encoding": "gzip"}, ""),
         (gzip.compress(b"id,lat,lon\n", mtime=0)[:-4], {"Content_Encoding": "gzip"}, ""),
@@ -254,6 +253,16 @@ async def test_a_file_that_cannot_be_read_is_refused_as_a_whole(
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/vnd.api+json"])
+async def test_a_file_of_an_unknown_kind_is_refused_with_those_that_are_known(
+    client: httpx.AsyncClient, kind: str
+) -> None:
+    answer = await send(client, b"x", Content_Type=kind)
+
+    assert answer.status_code == 415
+    assert "text/csv, application/geo+json" in answer.json()["detail"]
 
 
 async def test_a_gzip_bomb_is_refused_before_it_unfolds(client: httpx.AsyncClient) -> None:

@@ -32,7 +32,14 @@ from services.geo_api.places.service import imports
 from services.geo_api.places.service.writing import Writer
 from shared.datum import Datum
 from shared.db import Database
-from shared.errors import FieldFault, Malformed, Refusal, TooLarge, Unavailable
+from shared.errors import (
+    FieldFault,
+    Malformed,
+    Refusal,
+    TooLarge,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from shared.idempotency import IdempotencyKey, KeyReused, StoredAnswer, once
 from shared.problems import documented, problem_body
 
@@ -231,7 +238,7 @@ def _raw_rows(
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _READERS:
         known = ", ".join(_READERS)
-        raise Malformed(FieldFault("header:Content-Type", f"must be one of {known}"))
+        raise UnsupportedMediaType(f"Content-Type must be one of {known}.")
     data = inflate(body, most) if encoding == "gzip" else body
     return _READERS[kind](data, mapping)
 

@@ -17,5 +17,6 @@ COPY pyproject.toml LICENSE ./
 COPY shared ./shared
 COPY services ./services
 COPY cli ./cli
+COPY wechat_sandbox ./wechat_sandbox
 
 USER solomo

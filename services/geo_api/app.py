@@ -20,7 +20,6 @@ from services.geo_api.checkins.service.exact import DayKeys
 from services.geo_api.checkins.service.outcome import Tools
 from services.geo_api.evidence import endpoints as evidence
 from services.geo_api.invitations.service import Inviter
-from services.geo_api.metadata import FEED, IDEMPOTENCY, REVOKED_TOKENS
 from services.geo_api.monitoring import endpoints as monitoring
 from services.geo_api.monitoring.service import Monitor
 from services.geo_api.offers import endpoints as offers
@@ -34,6 +33,7 @@ from services.geo_api.redemptions import endpoints as redemptions
 from services.geo_api.redrawing import endpoints as redrawing
 from services.geo_api.sessions import endpoints as sessions
 from services.geo_api.settings import GeoSettings
+from services.geo_api.tables import FEED, IDEMPOTENCY, REVOKED_TOKENS
 from shared.access import Revocations
 from shared.app import new_app
 from shared.auth import ServiceTokens, SwiftSigner, TokenVerifier

@@ -3,7 +3,10 @@
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, SmallInteger, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from shared.access import revoked_tokens_table
 from shared.db import schema_metadata
+from shared.feed.tables import feed_tables
+from shared.idempotency import idempotency_table
 
 Timestamp = DateTime(timezone=True)
 
@@ -30,3 +33,8 @@ class FenceIndexVersion(Base):
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     version: Mapped[int] = mapped_column(BigInteger)
+
+
+FEED = feed_tables(Base.metadata)
+REVOKED_TOKENS = revoked_tokens_table(Base.metadata)
+IDEMPOTENCY = idempotency_table(Base.metadata)

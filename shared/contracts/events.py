@@ -21,7 +21,7 @@ MAX_EVENTS = 1_000
 
 
 class EventType(StrEnum):
-    """Timeline types first; the last four never stand in a timeline."""
+    """Timeline types first; those of ``NOT_IN_TIMELINE`` never stand in a timeline."""
 
     CHECK_IN = "check_in"
     VISIT_ENTERED = "visit_entered"
@@ -34,7 +34,18 @@ class EventType(StrEnum):
     INVITATION_SHOWN = "invitation_shown"
     SIGNED_UP = "signed_up"
     CONSENT_CHANGED = "consent_changed"
+    SOCIAL_FOLLOWED = "social_followed"
+    SOCIAL_UNFOLLOWED = "social_unfollowed"
+    SOCIAL_SCANNED = "social_scanned"
+    SOCIAL_MENU_USED = "social_menu_used"
+    SOCIAL_MESSAGE_RECEIVED = "social_message_received"
+    SOCIAL_SUBSCRIPTION_CHANGED = "social_subscription_changed"
+    SOCIAL_MESSAGE_SENT = "social_message_sent"
+    SOCIAL_EVENT = "social_event"
     IDENTITY_OBSERVED = "identity_observed"
+    IDENTITIES_JOINED = "identities_joined"
+    WHEREABOUTS_REVOKED = "whereabouts_revoked"
+    ERASURE_REQUESTED = "erasure_requested"
     STORE_CHANGED = "store_changed"
     AUDIENCE_CHANGED = "audience_changed"
     SUBJECT_ERASED = "subject_erased"
@@ -43,6 +54,9 @@ class EventType(StrEnum):
 NOT_IN_TIMELINE = frozenset(
     {
         EventType.IDENTITY_OBSERVED,
+        EventType.IDENTITIES_JOINED,
+        EventType.WHEREABOUTS_REVOKED,
+        EventType.ERASURE_REQUESTED,
         EventType.STORE_CHANGED,
         EventType.AUDIENCE_CHANGED,
         EventType.SUBJECT_ERASED,

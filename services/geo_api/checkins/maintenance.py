@@ -20,11 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.geo_api.checkins.repository import Receipt
 from services.geo_api.checkins.service.exact import DayKeys
 from services.geo_api.checkins.service.receipts import bare, opened, reduced
-from services.geo_api.metadata import IDEMPOTENCY
 from services.geo_api.places.domain import VisitsEnd
 from services.geo_api.places.service.lifecycle import end_visits_by_time
 from services.geo_api.presence.domain import ClosedBy
 from services.geo_api.presence.service import close_visits_of_store, expire_silent_visits
+from services.geo_api.tables import IDEMPOTENCY
 from services.geo_api.trust.repository import prune
 from shared.clock import Clock
 from shared.db import Database

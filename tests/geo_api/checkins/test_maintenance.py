@@ -19,8 +19,8 @@ from fastapi import FastAPI
 from services.geo_api.app import create_app
 from services.geo_api.checkins.maintenance import Maintenance
 from services.geo_api.checkins.service.exact import exact_context
-from services.geo_api.metadata import FEED
 from services.geo_api.settings import GeoSettings
+from services.geo_api.tables import FEED
 from shared.auth import mint
 from shared.contracts.events import ConsentReceipt, Purpose
 from shared.keys import load_signing_key

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from services.geo_api.audience.repository import erase
 from services.geo_api.checkins.maintenance import Maintenance
-from services.geo_api.metadata import FEED
+from services.geo_api.tables import FEED
 from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import DatabaseUrls, Tokens
 from tests.geo_api.checkins.helpers import LAT, LON, ago, body, known, north, open_store, person

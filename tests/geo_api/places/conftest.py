@@ -11,12 +11,12 @@ from fastapi import FastAPI
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.metadata import FEED, IDEMPOTENCY
 from services.geo_api.places import endpoints as places
 from services.geo_api.places.domain import VisitsEnd
 from services.geo_api.presence.domain import ClosedBy
 from services.geo_api.presence.service import close_visits_of_store
 from services.geo_api.settings import GeoSettings
+from services.geo_api.tables import FEED, IDEMPOTENCY
 from shared.auth import TokenVerifier
 from shared.clock import utc_now
 from shared.db import Database

@@ -719,6 +719,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP FUNCTION geo.ensure_check_in_month(date)")
+    op.drop_table("beacons", schema="geo")
+    op.drop_table("fix_sightings", schema="geo")
     op.drop_geospatial_index(
         "ix_geofence_versions_area",
         table_name="geofence_versions",

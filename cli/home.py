@@ -1,10 +1,10 @@
-"""The data folder of an installation: where everything lies, and the ports it was given.
+"""The data folder of an installation: where everything lies, and the settings it was given.
 
 ::
 
     keys/{operator,geo,member}/   keys; the backup must hold them
     secrets.json                  database passwords, readable by the owner only
-    settings.json                 ports, workers and where the private cluster lies
+    settings.json                 ports, settings of the services and where the private cluster lies
     postgres/                     the private cluster, unless settings.json names another place
     logs/  run/                   log files; pid files
 """
@@ -13,10 +13,12 @@ import json
 import os
 import pwd
 import secrets
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from cli import remembered
 from cli.output import CommandFailed
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -27,7 +29,8 @@ MAX_PORT = 65_535
 class Settings:
     """What ``up`` chose. A ``SOLOMO_*`` variable wins over what was recorded.
 
-    ``database_port`` is None until a private cluster was started.
+    ``database_port`` is None until a private cluster was started. ``services`` are the variables
+    that the services read (:mod:`cli.remembered`).
     """
 
     geo_port: int = 8001
@@ -35,6 +38,17 @@ class Settings:
     workers: int = 1
     database_port: int | None = None
     database_directory: str | None = None
+    services: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """By the name under which each may be given; the port of a private cluster not among it."""
+        return {
+            "SOLOMO_GEO_PORT": str(self.geo_port),
+            "SOLOMO_MEMBER_PORT": str(self.member_port),
+            "SOLOMO_WORKERS": str(self.workers),
+            **self.services,
+        }
 
     @property
     def geo_url(self) -> str:
@@ -129,10 +143,13 @@ class Home:
             )
 
     def settings(self) -> Settings:
-        """What was recorded, overridden by the environment."""
+        """What was recorded, overridden by the environment; an empty value there unsets."""
         recorded = _read(self.path / "settings.json")
         known = {field.name for field in fields(Settings)}
         chosen = {name: value for name, value in recorded.items() if name in known}
+        chosen["services"] = remembered.merged(recorded.get("services", {}))
+        for name in _emptied():
+            chosen.pop(name, None)
         return Settings(**(chosen | _from_environment()))
 
     def record(self, settings: Settings) -> None:
@@ -147,6 +164,12 @@ class Home:
 
     def record_secrets(self, changed: Secrets) -> None:
         _write(self.path / "secrets.json", asdict(changed))
+
+
+def _emptied() -> set[str]:
+    """The settings that go back to their defaults; a cluster keeps the port that it was given."""
+    empty = {field for variable, field in _VARIABLES.items() if os.environ.get(variable) == ""}
+    return empty - {"database_port"}
 
 
 def _from_environment() -> dict[str, int]:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cli import processes
+from cli import processes, remembered
 from cli.cluster import ADMIN, Cluster, can_enter, owner_of
 from cli.database import DEFAULT_DATABASE, Database, parse
 from cli.home import Home, Settings
 from cli.output import CommandFailed, Output
-from cli.parts import Part, parts
+from cli.parts import Part, environment_of, parts
 
 _FIRST_DATABASE_PORT = 54_320
 _LAST_DATABASE_PORT = 54_419
@@ -54,15 +54,17 @@ def load(home: Home) -> Installation:
 def prepare(home: Home, external_url: str | None, output: Output) -> Installation:
     """Make folders and secrets, and settle on ports and a place for the cluster, for ``up``.
 
-    Raises CommandFailed when a port is another program's or named twice, or ``external_url``
-    contradicts how the installation was made; then what was settled before stays, and what runs
-    goes on.
+    Raises CommandFailed when a port is another program's or named twice, a service would not start
+    with a setting, or ``external_url`` contradicts how the installation was made; then what was
+    settled before stays, and what runs goes on.
     """
     home.create()
     settings = home.settings()
     _require_two_ports(settings)
     for part in parts(home, settings):
         part.require_port()
+        if remembered.given():
+            part.require_settings(environment_of(part, settings, _own_database(settings, "")))
     secrets = home.secrets()
     if external_url and external_url != secrets.database_url:
         _refuse_second_database(settings)

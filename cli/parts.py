@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli import code, processes
+from cli import code, processes, remembered
 from cli.cluster import tail
 from cli.database import Database
 from cli.home import MAX_PORT, PROJECT, Home, Settings
@@ -27,17 +27,6 @@ _POLL_S = 0.05
 _ENDING_S = 3.0
 _HTTP_TIMEOUT_S = 5.0
 _LOG_LIMIT_BYTES = 64 * 1024 * 1024
-_ADMIN_ONLY = ("SOLOMO_DATABASE_URL", "SOLOMO_GEO_PASSWORD", "SOLOMO_MEMBER_PASSWORD")
-_OF_THE_COMMANDS = frozenset(
-    {
-        *_ADMIN_ONLY,
-        "SOLOMO_DB_PORT",
-        "SOLOMO_HOME",
-        "SOLOMO_PYTHON",
-        "SOLOMO_TEST_DATABASE_URL",
-        "SOLOMO_TOKEN",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +75,9 @@ class Part:
         return bool(running) and running.get(code.VARIABLE) != code.fingerprint()
 
     def fits(self, environment: Mapping[str, str]) -> bool:
-        """Whether the running process was started with these ``SOLOMO_*`` variables, code included.
-
-        What else it was started with may stay as it is.
-        """
+        """Whether the running process has these ``SOLOMO_*`` variables, code included, and no other."""
         running = processes.environment(self.process or 0)
-        return all(
-            running.get(name) == value
-            for name, value in environment.items()
-            if name.startswith("SOLOMO_")
-        )
+        return _ours(running) == _ours(environment)
 
     def start(self, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         """Start the service in a session of its own.
@@ -110,12 +92,7 @@ class Part:
             started = subprocess.Popen(
                 self._command(environment["SOLOMO_WORKERS"]),
                 cwd=PROJECT,
-                env={
-                    **_defaults(environment),
-                    **_inherited(),
-                    **environment,
-                    **self._mark(environment),
-                },
+                env={**_inherited(), **environment, **self._mark(environment)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -139,7 +116,7 @@ class Part:
         )
         if done.returncode != 0:
             raise CommandFailed(
-                f"{self.name} would not start, so it goes on as it is:\n{done.stderr.strip()}",
+                f"{self.name} would not start, so all is left as it is:\n{done.stderr.strip()}",
                 "Mend the setting and run ./solomo up again.",
             )
 
@@ -239,17 +216,10 @@ def parts(home: Home, settings: Settings) -> tuple[Part, Part]:
 
 
 def environment_of(part: Part, settings: Settings, database: Database) -> dict[str, str]:
-    """What a service is told, the settings that the caller's environment gives among it.
-
-    ``database`` is the one it connects to, as its own role.
-    """
-    given = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith("SOLOMO_") and name not in _OF_THE_COMMANDS
-    }
+    """What a service is told; ``database`` is the one it connects to, as its own role."""
+    defaults = {"SOLOMO_JOIN_URL": f"{settings.member_url}/join"}
     return {
-        **given,
+        **remembered.read_by(part.schema, {**defaults, **settings.services}),
         f"SOLOMO_{part.schema.upper()}_DATABASE_URL": database.sqlalchemy_url,
         "SOLOMO_GEO_URL": settings.geo_url,
         "SOLOMO_MEMBER_URL": settings.member_url,
@@ -261,12 +231,19 @@ def environment_of(part: Part, settings: Settings, database: Database) -> dict[s
     }
 
 
-def _defaults(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a service is told where nobody says otherwise."""
-    return {"SOLOMO_JOIN_URL": f"{environment['SOLOMO_MEMBER_URL']}/join"}
+def _ours(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that a service reads or is known by, without what tells it from strangers."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith("SOLOMO_") and name != processes.MARK
+    }
 
 
 def _inherited() -> dict[str, str]:
-    """The caller's environment without the administrator's secrets and settings of old runs."""
-    left_out = {*_ADMIN_ONLY, "PROMETHEUS_MULTIPROC_DIR"}
-    return {name: value for name, value in os.environ.items() if name not in left_out}
+    """The caller's environment without what is meant for the commands, secrets among it."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SOLOMO_") and name != "PROMETHEUS_MULTIPROC_DIR"
+    }

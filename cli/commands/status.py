@@ -32,8 +32,10 @@ def run(_arguments: argparse.Namespace, output: Output) -> int:
     for name, values in feeds.items():
         if values:
             output.say(_sentence(name, values))
+    output.say(_settings(installation.settings.services))
     document = {
-        "version": _version(), "home": str(installation.home.path), "parts": rows, "feeds": feeds
+        "version": _version(), "home": str(installation.home.path), "parts": rows, "feeds": feeds,
+        "settings": installation.settings.variables,
     }  # fmt: skip
     output.result(document, f"SOLOMO {_version()}, data in {installation.home.path}")
     return 0 if all(row["state"] == "ready" for row in rows) else _DOWN
@@ -84,6 +86,11 @@ def _sentence(part: str, feed: Mapping[str, float]) -> str:
     waiting, parked = int(feed.get("waiting", 0)), int(feed.get("parked", 0))
     age_s = feed.get("oldest_age_seconds", 0.0)
     return f"Feed of {part}: {waiting} waiting, the oldest for {age_s:.0f} s, {parked} parked."
+
+
+def _settings(services: Mapping[str, str]) -> str:
+    told = ", ".join(f"{name}={value}" for name, value in services.items())
+    return f"Settings: {told}." if told else "Settings: as they come."
 
 
 def _shortened(body: str) -> str:

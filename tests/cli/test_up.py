@@ -138,6 +138,22 @@ def test_a_wrong_setting_leaves_alone_what_runs(solomo: Solomo) -> None:
     assert refused.returncode == 1
     assert "SOLOMO_ARRIVAL_RULE" in refused.stderr
     assert solomo.json("status")["parts"] == before
+    assert solomo.json("up")["started"] == []
+
+
+def test_a_setting_is_remembered_until_it_is_unset(solomo: Solomo) -> None:
+    assert "Starting geo_api ..." in solomo("up", SOLOMO_ARRIVAL_RULE="plain").stderr
+    assert solomo.json("up")["started"] == []
+    assert solomo.json("down")["stopped"]
+    assert solomo("up").returncode == 0
+
+    assert solomo.json("status")["settings"]["SOLOMO_ARRIVAL_RULE"] == "plain"
+    told = processes.environment(solomo.process("geo_api"))
+    assert told["SOLOMO_ARRIVAL_RULE"] == "plain"
+
+    assert "Starting geo_api ..." in solomo("up", SOLOMO_ARRIVAL_RULE="").stderr
+    assert "SOLOMO_ARRIVAL_RULE" not in solomo.json("status")["settings"]
+    assert "SOLOMO_ARRIVAL_RULE" not in processes.environment(solomo.process("geo_api"))
 
 
 def test_secrets_are_in_no_argument_and_no_log(solomo: Solomo) -> None:

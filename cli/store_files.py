@@ -3,6 +3,7 @@
 What a row means is the server's to judge; here rows are only left out, or given their brand.
 """
 
+import codecs
 import csv
 import gzip
 import io
@@ -56,14 +57,16 @@ def read_store_file(path: Path, where: Conditions, brand: str | None) -> StoreFi
 
 
 def _is_xml(content: bytes) -> bool:
-    """UTF-8 or UTF-16, with or without its mark."""
-    return content[:64].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")[:1] == b"<"
+    """UTF-8, or UTF-16 with or without its mark."""
+    return content[:64].replace(b"\0", b"").lstrip(b"\xff\xfe \t\r\n")[:1] == b"<"
 
 
 def _content(path: Path) -> bytes:
+    """Unpacked, and without the mark that some programs put before UTF-8."""
     try:
         content = path.read_bytes()
-        return gzip.decompress(content) if content.startswith(_GZIP) else content
+        content = gzip.decompress(content) if content.startswith(_GZIP) else content
+        return content.removeprefix(codecs.BOM_UTF8)
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         raise CommandFailed(f"{path} cannot be read: {why}.") from error
@@ -73,7 +76,7 @@ def _records(
     content: bytes, where: Conditions, brand: str | None
 ) -> tuple[bytes, str, dict[int, int]]:
     """The header and the records wanted, in the order of the file."""
-    text = io.StringIO(content.decode("utf-8-sig"), newline="")
+    text = io.StringIO(content.decode(), newline="")
     first = text.readline()
     text.seek(0)
     reader = csv.reader(text, delimiter=max(DELIMITERS, key=first.count))

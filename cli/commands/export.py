@@ -11,6 +11,7 @@ from cli.client import add_connection_arguments, bearer, geo_url, refused, unrea
 from cli.output import CommandFailed, Output
 
 _FORMATS = ("geojson", "csv", "kml")
+_ENDINGS = {**{name: name for name in _FORMATS}, "json": "geojson", "": "geojson"}
 _TIMEOUT = httpx.Timeout(300.0, connect=5.0)
 
 
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("file", type=Path, nargs="?", metavar="FILE",
         help="where to; without it, to the standard output")  # fmt: skip
     add("--format", choices=_FORMATS,
-        help="of the file (default: what its name ends in, else geojson)")  # fmt: skip
+        help="of the file (default: by its ending; geojson for a name without one)")  # fmt: skip
     add_connection_arguments(parser)
 
 
@@ -45,8 +46,15 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _by_name(path: Path | None) -> str:
+    """Raises CommandFailed for an ending that names no format."""
     ending = "" if path is None else path.suffix.lower().lstrip(".")
-    return ending if ending in _FORMATS else "geojson"
+    if ending not in _ENDINGS:
+        known = ", ".join(f".{name}" for name in _ENDINGS if name)
+        raise CommandFailed(
+            f"{path} ends in .{ending}, which names no format of stores; known are {known}.",
+            f"Name the file so, or choose with --format: {', '.join(_FORMATS)}.",
+        )
+    return _ENDINGS[ending]
 
 
 def _fetch(arguments: argparse.Namespace, wanted: str, file: BinaryIO) -> int:

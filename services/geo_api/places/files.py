@@ -4,6 +4,7 @@ Columns are found by their usual names, in any case, or by what the caller maps.
 judged here but the form of the file.
 """
 
+import codecs
 import csv
 import io
 import re
@@ -113,11 +114,11 @@ def read_csv(data: bytes, mapping: Mapping[str, str]) -> list[RawRow]:
 
 
 def read_geojson(data: bytes, mapping: Mapping[str, str]) -> list[RawRow]:
-    """The features of a FeatureCollection, in the datum that the caller names.
+    """The features of a FeatureCollection, in the datum that the caller names; a mark of UTF-8 may lead.
 
     Raises Malformed for anything else, TooLarge beyond 50,000 features.
     """
-    document = parse_json(data)
+    document = parse_json(data.removeprefix(codecs.BOM_UTF8))
     features = document.get("features") if isinstance(document, dict) else None
     if not isinstance(features, list):
         raise Malformed(FieldFault("/features", "must be the list of a FeatureCollection"))

@@ -52,3 +52,56 @@ async def test_a_kml_file_cannot_be_filtered_by_column(solomo: Run, tmp_path: Pa
 
     assert ran.code == 1
     assert "not for KML" in ran.err
+
+
+@pytest.mark.parametrize("wanted", ["geojson", "csv", "kml"])
+@pytest.mark.parametrize("where", [[], ["--where", "name=Store 1"]])
+async def test_a_file_with_a_byte_order_mark_is_imported_as_without(
+    geo_url: str, geo: httpx.AsyncClient, tokens: Tokens, solomo: Run, tmp_path: Path,
+    wanted: str, where: list[str],
+) -> None:  # fmt: skip
+    headers = tokens("server")
+    await geo.put("/v1/stores/s1", json=store(name="Store 1"), headers=headers)
+    await geo.put("/v1/geofences/s1", json=circle(), headers=headers)
+    answer = await geo.get("/v1/stores/export", params={"format": wanted}, headers=headers)
+    marked = b"\xef\xbb\xbf" + answer.content
+    path = tmp_path / "stores"
+    path.write_bytes(marked)
+
+    kind = {"Content-Type": answer.headers["content-type"], "Idempotency-Key": "marked"}
+    sent = await geo.post("/v1/stores/import", content=marked, headers=headers | kind)
+    by_file = [] if wanted == "kml" else where
+    ran = await solomo("--json", "import", "stores", path, *by_file, "--geo-url", geo_url)
+
+    assert sent.json()["unchanged"] == 1, sent.text
+    assert ran.document["unchanged"] == 1, ran.out
+
+
+@pytest.mark.parametrize("ending", ["xyz", "gz"])
+async def test_an_ending_that_names_no_format_is_refused_with_those_that_do(
+    solomo: Run, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"stores.{ending}"
+
+    ran = await solomo("export", "stores", path, "--geo-url", "http://127.0.0.1:9")
+
+    assert ran.code == 1
+    assert f"ends in .{ending}" in ran.err
+    assert ".geojson, .csv, .kml, .json" in ran.err
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "wanted"),
+    [
+        ("stores.JSON", [], "geojson"),
+        ("stores", [], "geojson"),
+        ("stores.xyz", ["--format", "csv"], "csv"),
+    ],
+)
+async def test_the_format_is_told_by_the_ending_or_by_the_option(
+    geo_url: str, solomo: Run, tmp_path: Path, name: str, asked: list[str], wanted: str
+) -> None:
+    ran = await solomo("--json", "export", "stores", tmp_path / name, *asked, "--geo-url", geo_url)
+
+    assert ran.document["format"] == wanted

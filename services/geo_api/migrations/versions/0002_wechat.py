@@ -62,11 +62,12 @@ def upgrade() -> None:
         sa.Column("original_id", sa.Text(), nullable=True),
         sa.Column("format", sa.Text(), nullable=False),
         sa.Column("mode", sa.Text(), nullable=False),
-        sa.Column("token", sa.LargeBinary(), nullable=False),
+        sa.Column("token", sa.LargeBinary(), nullable=True),
         sa.Column("aes_key", sa.LargeBinary(), nullable=True),
         sa.Column("app_secret", sa.LargeBinary(), nullable=True),
-        sa.Column("location_datum", sa.Text(), nullable=False),
+        sa.Column("location_datum", sa.Text(), nullable=True),
         sa.Column("consent_version", sa.Text(), nullable=True),
+        sa.Column("token_api", sa.Text(), nullable=False),
         sa.Column("settings", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -79,8 +80,16 @@ def upgrade() -> None:
             name=op.f("ck_wechat_accounts_kind_is_known"),
         ),
         sa.CheckConstraint(
-            "mode = 'plain' OR aes_key IS NOT NULL",
+            "closed_at IS NOT NULL OR mode = 'plain' OR aes_key IS NOT NULL",
             name=op.f("ck_wechat_accounts_encryption_has_a_key"),
+        ),
+        sa.CheckConstraint(
+            "closed_at IS NOT NULL OR token IS NOT NULL",
+            name=op.f("ck_wechat_accounts_pushes_are_signed"),
+        ),
+        sa.CheckConstraint(
+            "token_api IN ('stable', 'classic')",
+            name=op.f("ck_wechat_accounts_token_api_is_known"),
         ),
         sa.CheckConstraint(
             "mode IN ('plain', 'compatible', 'secure')",
@@ -90,7 +99,12 @@ def upgrade() -> None:
         schema="geo",
     )
     op.create_index(
-        "ix_wechat_accounts_app_id", "wechat_accounts", ["app_id"], unique=True, schema="geo"
+        "ix_wechat_accounts_app_id",
+        "wechat_accounts",
+        ["app_id"],
+        unique=True,
+        schema="geo",
+        postgresql_where="closed_at IS NULL",
     )
     op.create_table(
         "wechat_accounts_version",
@@ -289,7 +303,8 @@ def upgrade() -> None:
         sa.Column("access_token", sa.LargeBinary(), nullable=True),
         sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("forced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused_at", postgresql.ARRAY(sa.DateTime(timezone=True)), nullable=False),
+        sa.Column("forced_at", postgresql.ARRAY(sa.DateTime(timezone=True)), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"],
             ["geo.wechat_accounts.account_id"],
@@ -340,7 +355,12 @@ def downgrade() -> None:
     )
     op.drop_table("wechat_grants", schema="geo")
     op.drop_table("wechat_accounts_version", schema="geo")
-    op.drop_index("ix_wechat_accounts_app_id", table_name="wechat_accounts", schema="geo")
+    op.drop_index(
+        "ix_wechat_accounts_app_id",
+        table_name="wechat_accounts",
+        schema="geo",
+        postgresql_where="closed_at IS NULL",
+    )
     op.drop_table("wechat_accounts", schema="geo")
     op.drop_index(
         "ix_outreach_messages_message_id",

@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.geo_api.tables import Base, Timestamp
@@ -26,9 +26,11 @@ class Account(Base):
 
     ``kind`` is service, subscription or mini_program; ``format`` xml or json; ``mode`` plain,
     compatible or secure. ``token``, ``aes_key`` and ``app_secret`` are encrypted under the storage
-    key, bound to the account and the column. ``location_datum`` is that of the LOCATION event.
+    key, bound to the account and the column, and emptied when the account is closed.
+    ``location_datum`` is that of the LOCATION event, null until somebody says which.
     ``consent_version`` is the version of the consent that sharing a location with the account
-    implies; null: it implies none. ``settings`` are those of outreach.
+    implies; null: it implies none. ``token_api`` says how access tokens are fetched, stable or
+    classic. ``settings`` are those of outreach.
     """
 
     __tablename__ = "wechat_accounts"
@@ -38,8 +40,18 @@ class Account(Base):
         ),
         CheckConstraint("format IN ('xml', 'json')", name="format_is_known"),
         CheckConstraint("mode IN ('plain', 'compatible', 'secure')", name="mode_is_known"),
-        CheckConstraint("mode = 'plain' OR aes_key IS NOT NULL", name="encryption_has_a_key"),
-        Index("ix_wechat_accounts_app_id", "app_id", unique=True),
+        CheckConstraint("token_api IN ('stable', 'classic')", name="token_api_is_known"),
+        CheckConstraint("closed_at IS NOT NULL OR token IS NOT NULL", name="pushes_are_signed"),
+        CheckConstraint(
+            "closed_at IS NOT NULL OR mode = 'plain' OR aes_key IS NOT NULL",
+            name="encryption_has_a_key",
+        ),
+        Index(
+            "ix_wechat_accounts_app_id",
+            "app_id",
+            unique=True,
+            postgresql_where="closed_at IS NULL",
+        ),
     )
 
     account_id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -50,11 +62,12 @@ class Account(Base):
     original_id: Mapped[str | None] = mapped_column(Text)
     format: Mapped[str] = mapped_column(Text)
     mode: Mapped[str] = mapped_column(Text)
-    token: Mapped[bytes] = mapped_column(LargeBinary)
+    token: Mapped[bytes | None] = mapped_column(LargeBinary)
     aes_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     app_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
-    location_datum: Mapped[str] = mapped_column(Text)
+    location_datum: Mapped[str | None] = mapped_column(Text)
     consent_version: Mapped[str | None] = mapped_column(Text)
+    token_api: Mapped[str] = mapped_column(Text)
     settings: Mapped[dict[str, Any]] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     updated_at: Mapped[datetime] = mapped_column(Timestamp)
@@ -74,7 +87,8 @@ class AccountsVersion(Base):
 class AccessToken(Base):
     """The one access token of an account that all processes share, encrypted.
 
-    ``forced_at`` is when a new one was last demanded, which WeChat allows 20 times a day.
+    ``refused_at`` are the times of the last day at which WeChat's refusal of a token led to another,
+    ``forced_at`` those at which a new one was demanded, which WeChat allows 20 times a day.
     """
 
     __tablename__ = "wechat_tokens"
@@ -83,7 +97,8 @@ class AccessToken(Base):
     access_token: Mapped[bytes | None] = mapped_column(LargeBinary)
     fetched_at: Mapped[datetime | None] = mapped_column(Timestamp)
     expires_at: Mapped[datetime | None] = mapped_column(Timestamp)
-    forced_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    refused_at: Mapped[list[datetime]] = mapped_column(ARRAY(Timestamp))
+    forced_at: Mapped[list[datetime]] = mapped_column(ARRAY(Timestamp))
 
 
 class Notice(Base):

@@ -19,6 +19,10 @@ _LAG = re.compile(
     r"^solomo_feed_(waiting|oldest_age_seconds|parked)(?:\{[^}]*\})? (\S+)$", re.MULTILINE
 )
 
+_FAILURES = re.compile(
+    r'^solomo_maintenance_failures\{(?:[^}]*,)?job="(\w+)"[^}]*\} (\S+)$', re.MULTILINE
+)
+
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
     """No arguments."""
@@ -28,14 +32,19 @@ def run(_arguments: argparse.Namespace, output: Output) -> int:
     installation = load(Home.find())
     rows = [*map(_service, installation.parts), _database(installation)]
     output.table([{**row, "process": row["process"] or "-"} for row in rows])
-    feeds = {part.name: _feeds(part) for part in installation.parts}
+    metrics = {part.name: _metrics(part) for part in installation.parts}
+    feeds = {name: _feeds(said) for name, said in metrics.items()}
     for name, values in feeds.items():
         if values:
             output.say(_sentence(name, values))
+    failures = {name: _failing(said) for name, said in metrics.items()}
+    for name, jobs in failures.items():
+        for job, times in jobs.items():
+            output.say(f"Job {job} of {name} has failed {times} times in a row; see the log.")
     output.say(_settings(installation.settings.services))
     document = {
         "version": _version(), "home": str(installation.home.path), "parts": rows, "feeds": feeds,
-        "settings": installation.settings.variables,
+        "failing_jobs": failures, "settings": installation.settings.variables,
     }  # fmt: skip
     output.result(document, f"SOLOMO {_version()}, data in {installation.home.path}")
     return 0 if all(row["state"] == "ready" for row in rows) else _DOWN
@@ -73,13 +82,22 @@ def _database(installation: Installation) -> dict[str, Any]:
             "detail": detail}  # fmt: skip
 
 
-def _feeds(part: Part) -> dict[str, float]:
-    """How far behind the part's feed is, as its metrics tell; the worst of its processes."""
+def _metrics(part: Part) -> str:
     answer = part.get("/metrics") if part.process else None
+    return answer[1] if answer else ""
+
+
+def _feeds(metrics: str) -> dict[str, float]:
+    """How far behind a part's feed is, as its metrics tell; the worst of its processes."""
     values: dict[str, float] = {}
-    for name, value in _LAG.findall(answer[1]) if answer else ():
+    for name, value in _LAG.findall(metrics):
         values[name] = max(float(value), values.get(name, 0.0))
     return values
+
+
+def _failing(metrics: str) -> dict[str, int]:
+    """How often each periodic job that does not end well has failed since it last did."""
+    return {job: int(float(times)) for job, times in _FAILURES.findall(metrics) if float(times)}
 
 
 def _sentence(part: str, feed: Mapping[str, float]) -> str:

@@ -1,7 +1,8 @@
 """What has to happen by time alone: silent visits, retention, partitions, old keys.
 
 Every process runs every job; an advisory lock lets one of them do it at a time. Each run is noted
-in ``maintenance_runs``, so that an operator and ``/metrics`` see a job that does not run.
+in ``maintenance_runs``, and how often it has failed since it ended well, so that an operator and
+``/metrics`` see a job that does not run.
 """
 
 import asyncio
@@ -37,6 +38,10 @@ CELL_FOR = timedelta(days=90)
 """So long the coarse cell lives."""
 
 MONTHS_AHEAD = 2
+
+MOST_FAILURES = 32_767
+"""Counting ends there; the column holds no more."""
+
 _BATCH = 500
 """Rows that one transaction of a job changes; while as many were changed, it goes on at once."""
 
@@ -48,6 +53,13 @@ _last_run = Gauge(
     multiprocess_mode="max",
 )
 
+_failures = Gauge(
+    "solomo_maintenance_failures",
+    "How often a periodic job has failed in this process since it last ended well",
+    ["job"],
+    multiprocess_mode="livemax",
+)
+
 Job = Callable[[AsyncConnection, datetime], Awaitable[int]]
 """Does one batch of a job in a transaction; gives the rows changed."""
 
@@ -56,7 +68,14 @@ _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('solomo ' || :job))"
 _NOTE = text("""
     INSERT INTO geo.maintenance_runs AS r (job, ran_at, changed, failures)
     VALUES (:job, :now, :changed, 0)
-    ON CONFLICT (job) DO UPDATE SET ran_at = EXCLUDED.ran_at, changed = EXCLUDED.changed
+    ON CONFLICT (job) DO UPDATE SET ran_at = EXCLUDED.ran_at, changed = EXCLUDED.changed,
+        failures = CASE WHEN CAST(:ended AS boolean) THEN 0 ELSE r.failures END
+""")
+
+_NOTE_FAILURE = text(f"""
+    INSERT INTO geo.maintenance_runs AS r (job, ran_at, changed, failures)
+    VALUES (:job, NULL, 0, 1)
+    ON CONFLICT (job) DO UPDATE SET failures = least(r.failures + 1, {MOST_FAILURES})
 """)
 
 _DESTROY_KEYS = text("""
@@ -149,12 +168,26 @@ class Maintenance:
 
     async def _repeat(self, name: str, every_s: float) -> None:
         while True:
-            try:
-                await self.run(name)
-                _last_run.labels(name).set_to_current_time()
-            except Exception as error:  # noqa: BLE001 - a job must be tried again, whatever it met
-                _log.error("maintenance_failed", job=name, exc_info=error)
+            await self.attempt(name)
             await asyncio.sleep(every_s)
+
+    async def attempt(self, name: str) -> None:
+        """Do a job; a failure is logged and counted, and forgotten once the job ends well."""
+        try:
+            if await self.run(name) is not None:
+                _failures.labels(name).set(0)
+            _last_run.labels(name).set_to_current_time()
+        except Exception as error:  # noqa: BLE001 - a job must be tried again, whatever it met
+            _log.error("maintenance_failed", job=name, exc_info=error)
+            _failures.labels(name).inc()
+            await self._note_failure(name)
+
+    async def _note_failure(self, name: str) -> None:
+        try:
+            async with self.database.begin() as connection:
+                await connection.execute(_NOTE_FAILURE, {"job": name})
+        except Exception as error:  # noqa: BLE001 - what failed the job may stand in the way of this
+            _log.warning("maintenance_failure_not_noted", job=name, error=type(error).__name__)
 
     async def run(self, name: str) -> int | None:
         """Do all of a job; gives the rows changed, or None where another process does it now."""
@@ -167,7 +200,8 @@ class Maintenance:
                     return None
                 changed = await job(connection, now)
                 total += changed
-                await connection.execute(_NOTE, {"job": name, "now": now, "changed": total})
+                noted = {"job": name, "now": now, "changed": total, "ended": changed < _BATCH}
+                await connection.execute(_NOTE, noted)
             if changed < _BATCH:
                 return total
 

@@ -103,11 +103,14 @@ class DayKey(Base):
 
 
 class MaintenanceRun(Base):
-    """When each periodic job last ran, so that an operator sees one that does not."""
+    """When each periodic job last ran, so that an operator sees one that does not.
+
+    ``ran_at`` is null until a run ended well; ``failures`` counts those since.
+    """
 
     __tablename__ = "maintenance_runs"
 
     job: Mapped[str] = mapped_column(Text, primary_key=True)
-    ran_at: Mapped[datetime] = mapped_column(Timestamp)
+    ran_at: Mapped[datetime | None] = mapped_column(Timestamp)
     changed: Mapped[int] = mapped_column(BigInteger)
     failures: Mapped[int] = mapped_column(SmallInteger)

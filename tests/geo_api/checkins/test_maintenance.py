@@ -104,6 +104,52 @@ async def state_of(geo: httpx.AsyncClient, headers: dict[str, str], state: str) 
     return list(answer.json()["items"])
 
 
+async def failures(database: "asyncpg.Connection[Any]", job: str) -> Any:
+    return await database.fetchval("SELECT failures FROM geo.maintenance_runs WHERE job = $1", job)
+
+
+async def test_a_job_that_fails_is_counted_until_it_ends_well(
+    geo: httpx.AsyncClient,
+    maintenance: Maintenance,
+    database: "asyncpg.Connection[Any]",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(*_arguments: Any) -> int:
+        raise LookupError("nothing is where it was")
+
+    await run(maintenance, "sightings")
+    with monkeypatch.context() as broken:
+        broken.setattr("services.geo_api.checkins.maintenance.prune", fail)
+        for count in (1, 2):
+            await maintenance.attempt("sightings")
+            assert await failures(database, "sightings") == count
+        metrics = (await geo.get("/metrics")).text
+        assert 'solomo_maintenance_failures{job="sightings"} 2.0' in metrics
+        assert (await geo.get("/readyz")).status_code == 200
+
+    await run(maintenance, "sightings")
+    assert await failures(database, "sightings") == 0
+    await maintenance.attempt("sightings")
+    metrics = (await geo.get("/metrics")).text
+    assert 'solomo_maintenance_failures{job="sightings"} 0.0' in metrics
+
+
+async def test_a_job_that_never_ended_well_has_no_time(
+    maintenance: Maintenance, database: "asyncpg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await run(maintenance, "cells")
+    await database.execute("DELETE FROM geo.maintenance_runs")
+    monkeypatch.setattr("services.geo_api.checkins.maintenance.CELL_FOR", None)
+
+    await maintenance.attempt("cells")
+
+    told = await database.fetchrow("SELECT ran_at, failures FROM geo.maintenance_runs")
+    assert told is not None
+    assert tuple(told) == (None, 1)
+    monkeypatch.undo()
+    assert await run(maintenance, "cells") == 0
+
+
 async def test_inside_the_horizon_a_repeat_gets_the_same_bytes(
     geo: httpx.AsyncClient, server: dict[str, str], clock: Moved, maintenance: Maintenance
 ) -> None:

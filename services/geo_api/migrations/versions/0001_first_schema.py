@@ -169,7 +169,7 @@ def upgrade() -> None:
     op.create_table(
         "maintenance_runs",
         sa.Column("job", sa.Text(), nullable=False),
-        sa.Column("ran_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ran_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("changed", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("job", name=op.f("pk_maintenance_runs")),

@@ -72,9 +72,9 @@ class FenceIndex:
 
     def __len__(self) -> int:
         if self._recent is None:
-            return len(self._whole.fences)
+            return len(self._whole)
         replaced = sum(map(self._whole.holds, self._changed))
-        return len(self._whole.fences) - replaced + len(self._recent.fences)
+        return len(self._whole) - replaced + len(self._recent)
 
     def match(self, fixes: Sequence[Fix]) -> Answers:
         """For each fix the fences it is in, shares ground with or is not clear of.

@@ -1,8 +1,9 @@
 """All fences as columns of numbers, which ``alone`` and ``together`` measure.
 
-Fences are numbers here, in the order they came.
+Fences are numbers here, in an order that the caller chooses.
 """
 
+import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,11 +48,14 @@ class FenceTable:
     cells: Cells
 
     @classmethod
-    def build(cls, shapes: Sequence[Shape]) -> "FenceTable":
-        is_round = np.fromiter((isinstance(s, Circle) for s in shapes), np.bool_, len(shapes))
+    def build(cls, given: Sequence[Shape], order: Ints) -> "FenceTable":
+        """``order`` says which of the shapes given stands first, and so on."""
+        centers = _centers(given)[order]
+        shapes = [given[number] for number in order.tolist()]
+        is_round = np.isfinite(centers[:, 0])
         round_ones, others = np.flatnonzero(is_round), np.flatnonzero(~is_round)
+        centers = centers[round_ones]
         drawn = draw([shape.wkb for shape in shapes if isinstance(shape, Area)])
-        centers = _centers(shapes, len(round_ones))
         columns = np.empty((4, len(shapes)))
         columns[:, round_ones] = (*points_on(*centers[:, :2].T), centers[:, 2])
         columns[:, others] = (*points_on(drawn.lon, drawn.lat), drawn.reach_m)
@@ -82,11 +86,16 @@ class FenceTable:
         return shape.center.lon, shape.center.lat
 
 
-def _centers(shapes: Sequence[Shape], count: int) -> Floats:
-    """Rows of longitude, latitude and radius of the circles."""
-    circles = (shape for shape in shapes if isinstance(shape, Circle))
-    each = ((circle.center.lon, circle.center.lat, circle.radius_m) for circle in circles)
-    return np.fromiter(chain.from_iterable(each), np.float64, 3 * count).reshape(-1, 3)
+def _centers(shapes: Sequence[Shape]) -> Floats:
+    """Rows of longitude, latitude and radius of circles, and of NaN for outlines."""
+    nothing = math.nan, math.nan, math.nan
+    each = (
+        (shape.center.lon, shape.center.lat, shape.radius_m)
+        if isinstance(shape, Circle)
+        else nothing
+        for shape in shapes
+    )
+    return np.fromiter(chain.from_iterable(each), np.float64, 3 * len(shapes)).reshape(-1, 3)
 
 
 def _held(drawn: Drawn, shapes: Sequence[Shape], areas: Ints) -> dict[int, shapely.Geometry]:

@@ -37,7 +37,7 @@ def crossed(table: FenceTable, start: Spot, end: Spot) -> list[int]:
         met.update(_near(table, part, met))
     return [
         number
-        for number in sorted(met)
+        for number in met
         if (table.outline[number] == CIRCLE or _meets(table.area(number).geometry, start, end))
         and not _holds(table, number, start)
         and not _holds(table, number, end)

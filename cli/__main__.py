@@ -36,6 +36,9 @@ COMMANDS = {
     "check-matching": Command(
         "cli.commands.check_matching", "compare matching in memory with PostGIS, point by point"
     ),
+    "wechat-sandbox": Command(
+        "cli.commands.wechat_sandbox", "a stand-in for WeChat, to rehearse without an account"
+    ),
     "test": Command("cli.commands.test", "prove everything", passes_on=True),
     "reset": Command("cli.commands.reset", "stop and delete this installation's data"),
 }

@@ -55,6 +55,7 @@ TITLES_ZH: dict[str, str] = {
     "store-closed": "该门店已关闭",
     "store-unknown": "未找到该门店",
     "unconfirmed": "尚不确定是否已记录",
+    "visit-unknown": "未找到此人的该次到访",
     "version-changed": "内容已被他人修改",
 }
 """By slug; a test holds it complete. One that is missing would fall back to its category."""

@@ -1,16 +1,18 @@
 """HTTP of visits: who is in the store now, and who was."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 
 from services.geo_api.presence import repository
 from services.geo_api.presence.domain import VisitState
 from services.geo_api.presence.schemas import VisitOut
+from services.geo_api.subjects.naming import About
 from shared.access import allow
 from shared.auth import Principal, Role
 from shared.db import Session
-from shared.errors import Forbidden, Malformed
+from shared.errors import Forbidden, Malformed, NotFound
 from shared.ids import Slug
 from shared.pagination import (
     DEFAULT_LIMIT,
@@ -23,12 +25,18 @@ from shared.pagination import (
 from shared.problems import documented
 
 router = APIRouter(prefix="/v1/visits", tags=["visits"])
+Caller = Annotated[Principal, allow(Role.SERVER, Role.MARKETER, Role.STAFF)]
+
+
+class VisitUnknown(NotFound):
+    slug = "visit-unknown"
+    title = "There is no such visit of this person"
 
 
 @router.get("", responses=documented(Malformed, Forbidden))
 async def list_visits(
     session: Session,
-    caller: Annotated[Principal, allow(Role.SERVER, Role.MARKETER, Role.STAFF)],
+    caller: Caller,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
     store_id: Annotated[Slug | None, Query(description="staff: its own store only")] = None,
@@ -46,6 +54,18 @@ async def list_visits(
     shown = visits[:limit]
     next_cursor = encode_cursor(shown[-1].entered_at, shown[-1].visit_id) if more else None
     return Page(items=[VisitOut.of(visit) for visit in shown], next_cursor=next_cursor)
+
+
+@router.get("/{visit_id}", responses=documented(Malformed, VisitUnknown))
+async def read_visit(session: Session, caller: Caller, visit_id: UUID, about: About) -> VisitOut:
+    """A visit of the person named, under its id or a former one; staff: at its own store only.
+
+    Where late check-ins have joined visits, the answer carries the id of the one that remains.
+    """
+    visit = await repository.read(await session.connection(), about, visit_id)
+    if visit is None or (caller.role is Role.STAFF and visit.store_id != caller.store_id):
+        raise VisitUnknown("Look at the id, and at whose visit it was.")
+    return VisitOut.of(visit)
 
 
 def _visible_store(caller: Principal, asked: str | None) -> str | None:

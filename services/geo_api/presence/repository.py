@@ -64,6 +64,19 @@ _ALIAS = text("""
     ON CONFLICT (subject_id, alias_id) DO UPDATE SET visit_id = EXCLUDED.visit_id
 """)
 
+# What a visit was joined to may itself have been joined to another one later.
+_READ = text(f"""
+    WITH RECURSIVE heirs AS (
+        SELECT CAST(:visit AS uuid) AS visit_id
+        UNION
+        SELECT a.visit_id FROM heirs AS h
+        JOIN geo.visit_aliases AS a ON a.subject_id = :subject AND a.alias_id = h.visit_id
+    )
+    SELECT {_VISIT_COLUMNS} FROM geo.visits JOIN heirs USING (visit_id)
+    WHERE subject_id = :subject
+    ORDER BY visit_id <> :visit LIMIT 1
+""")
+
 _VISITED_BEFORE = text("""
     SELECT DISTINCT subject_id, store_id FROM geo.visits
     WHERE subject_id = ANY(CAST(:subjects AS uuid[]))
@@ -99,6 +112,12 @@ def asking_going_on(subjects: Sequence[UUID]) -> Statement:
 
 def visits(rows: Iterable[Iterable[Any]]) -> list[Visit]:
     return [_visit(row) for row in rows]
+
+
+async def read(connection: AsyncConnection, subject_id: UUID, visit_id: UUID) -> Visit | None:
+    """The visit of that id, or the one that the id now stands for."""
+    found = await _visits(connection, _READ, subject=subject_id, visit=visit_id)
+    return found[0] if found else None
 
 
 async def since(connection: AsyncConnection, starts: Mapping[UUID, datetime]) -> list[Visit]:

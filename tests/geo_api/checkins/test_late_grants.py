@@ -41,6 +41,26 @@ async def test_a_fix_that_joins_two_visits_is_granted_nothing_more(
     assert reasons == ["too_late", None, "already_granted"]
 
 
+async def test_a_visit_is_found_under_the_ids_that_it_once_had(
+    geo: httpx.AsyncClient, server: dict[str, str]
+) -> None:
+    ids: list[str] = []
+    for minutes in (70, 35, 0, 52, 17):
+        sent = body(subject=person("a"), occurred_at=ago(minutes=minutes))
+        told = (await geo.post(PATH, json=sent, headers=server)).json()
+        ids += [visit["id"] for visit in told["visits"] if visit["id"] not in ids]
+    assert len(ids) == 3
+
+    found = [await geo.get(f"/v1/visits/{one}", params=person("a"), headers=server) for one in ids]
+
+    assert {answer.json()["id"] for answer in found} == {ids[0]}
+    [listed] = (await geo.get("/v1/visits", headers=server)).json()["items"]
+    assert [answer.json() for answer in found] == [listed] * 3
+    stranger = await geo.get(f"/v1/visits/{ids[1]}", params=person("b"), headers=server)
+    assert stranger.status_code == 404
+    assert stranger.json()["type"] == "/problems/visit-unknown"
+
+
 async def test_a_batch_that_joins_two_visits_grants_once(
     geo: httpx.AsyncClient, server: dict[str, str]
 ) -> None:

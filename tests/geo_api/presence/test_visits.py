@@ -155,3 +155,52 @@ async def test_who_is_in_any_store_now_reads_open_visits_only(
         "ix_visits_silent",
     }
     assert "Seq Scan" not in {node["Node Type"] for node in nodes}
+
+
+async def test_a_visit_is_read_by_its_id_and_its_subject(
+    geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens
+) -> None:
+    one = visit(0)
+    await stored(geo_app, one, visit(1))
+    address, about = f"{PATH}/{one.visit_id}", {"subject_id": str(one.subject_id)}
+
+    for headers in (tokens("server"), tokens("marketer"), tokens("staff", store_id="s1")):
+        answer = await geo.get(address, params=about, headers=headers)
+        assert answer.json()["id"] == str(one.visit_id)
+    elsewhere = tokens("staff", store_id="s2")
+    assert (await geo.get(address, params=about, headers=elsewhere)).status_code == 404
+    other = {"subject_id": str(uuid7())}
+    assert (await geo.get(address, params=other, headers=tokens("server"))).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {},
+        {"namespace": "app_user"},
+        {"value": "a"},
+        {"subject_id": str(uuid7()), "namespace": "app_user", "value": "a"},
+    ],
+)
+async def test_a_visit_is_asked_for_by_its_subject_or_by_an_identity(
+    geo: httpx.AsyncClient, tokens: Tokens, about: dict[str, str]
+) -> None:
+    answer = await geo.get(f"{PATH}/{uuid7()}", params=about, headers=tokens("server"))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "?subject_id"
+
+
+async def test_a_chain_of_former_ids_leads_to_the_visit_that_remains(
+    geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens
+) -> None:
+    one = visit(0)
+    await stored(geo_app, one)
+    first, second = uuid7(), uuid7()
+    aliases = [(one.subject_id, first, second), (one.subject_id, second, one.visit_id)]
+    async with geo_app.state.database.begin() as connection:
+        await run_together(connection, repository.naming(aliases))
+
+    about = {"subject_id": str(one.subject_id)}
+    answer = await geo.get(f"{PATH}/{first}", params=about, headers=tokens("server"))
+
+    assert answer.json()["id"] == str(one.visit_id)

@@ -8,14 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.places.domain import Geofence, Store
-from services.geo_api.places.repository import (
+from services.geo_api.places.records import (
     GEOFENCE_COLUMNS,
-    GEOFENCE_TABLES,
     STORE_COLUMNS,
     read_geofence,
     read_store,
-    rows,
 )
+from services.geo_api.places.repository import GEOFENCE_TABLES, rows
 from shared.geo import LonLat
 
 _LIST_STORES = text(f"""

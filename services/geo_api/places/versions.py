@@ -8,7 +8,8 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.places.domain import GeofenceContent, GeofenceUnknown
-from services.geo_api.places.repository import read_geofence_content, rows
+from services.geo_api.places.records import read_geofence_content
+from services.geo_api.places.repository import rows
 from shared.errors import NotFound
 
 FIRST_PAGE = 2**31 - 1

@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.geo_api.places import repository
 from services.geo_api.places.domain import Store, VisitsEnd
 from services.geo_api.places.hours import Reason, status
+from services.geo_api.places.records import STORE_COLUMNS, read_store
 from services.geo_api.places.schedules import ends_by
 from services.geo_api.places.service.writing import ClosesVisits
 
 _CLOSING_STORES = text(f"""
-    SELECT {repository.STORE_COLUMNS} FROM geo.stores
+    SELECT {STORE_COLUMNS} FROM geo.stores
     WHERE next_closure_at <= :at
     ORDER BY next_closure_at, store_id
     LIMIT :most
@@ -52,7 +53,7 @@ async def end_visits_by_time(
     A store keeps its visits as long as one of its geofences goes on.
     """
     closing = await repository.rows(connection, _CLOSING_STORES, at=at, most=most)
-    stores = [repository.read_store(row) for row in closing]
+    stores = [read_store(row) for row in closing]
     await _note_next(connection, stores, at)
     for store in stores:
         if _is_closed(store, at):

@@ -6,21 +6,13 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
 
 from services.geo_api.checkins import endpoints
 from tests.conftest import DatabaseUrls, Tokens
-from tests.geo_api.checkins.helpers import ago, body, open_store, person
+from tests.geo_api.checkins.helpers import ago, body, person
 from tests.geo_api.checkins.tables import rows
 
 PATH = "/v1/check-ins/batch"
-
-
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
 
 
 def ndjson(check_ins: list[dict[str, Any]]) -> bytes:

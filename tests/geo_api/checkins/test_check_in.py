@@ -12,18 +12,10 @@ from shared.auth import Role, mint
 from shared.contracts.events import ConsentReceipt, Purpose
 from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import DatabaseUrls, Tokens
-from tests.geo_api.checkins.helpers import LAT, LON, ago, body, known, north, open_store, person
+from tests.geo_api.checkins.helpers import LAT, LON, ago, body, known, north, person
 from tests.geo_api.checkins.tables import rows
 
 PATH = "/v1/check-ins"
-
-
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    """Headers of a server key; the test store is open and known to the process."""
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
 
 
 def subject_of(app: FastAPI, value: str) -> UUID:

@@ -17,20 +17,13 @@ from services.geo_api.presence.service import expire_silent_visits
 from services.geo_api.subjects import repository as subjects
 from shared.direct import Direct
 from shared.identity import Namespace, normalise, subject_id
-from tests.conftest import DatabaseUrls, Tokens
+from tests.conftest import DatabaseUrls
 from tests.geo_api.checkins.audience import MemberVoice, consent, erasure, facts
-from tests.geo_api.checkins.helpers import ago, body, open_store, person
+from tests.geo_api.checkins.helpers import ago, body, person
 from tests.geo_api.checkins.tables import rows
 
 PATH = "/v1/check-ins"
 LEFT_BY_AN_ERASURE = {"tombstones"}
-
-
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
 
 
 @pytest.fixture

@@ -17,18 +17,11 @@ from services.geo_api.app import create_app
 from services.geo_api.checkins import repository
 from services.geo_api.subjects import repository as subjects
 from shared.direct import Direct
-from tests.conftest import DatabaseUrls, Tokens
-from tests.geo_api.checkins.helpers import ago, body, known, open_store, person
+from tests.conftest import DatabaseUrls
+from tests.geo_api.checkins.helpers import ago, body, known, person
 from tests.geo_api.checkins.tables import rows
 
 PATH = "/v1/check-ins"
-
-
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
 
 
 @pytest.fixture

@@ -21,14 +21,6 @@ BEACON = {"uuid": "f7826da6-4fa2-4e98-8024-bc5b71e0893e", "major": 1, "minor": 2
 COORDINATES = ("latitude", "longitude", "accuracy_m")
 
 
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    """Headers of a server key; the test store is open and known to the process."""
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
-
-
 def by(kind: str, evidence: dict[str, Any] | None, **changes: Any) -> dict[str, Any]:
     """A check-in by evidence, without coordinates."""
     sent = {**body(), "kind": kind, "evidence": evidence}

@@ -14,13 +14,6 @@ from tests.geo_api.checkins.helpers import body, north, open_store, person
 PATH = "/v1/check-ins"
 
 
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
-
-
 def of(sent: dict[str, Any]) -> str:
     return f"{PATH}/{sent['id']}/explanation"
 

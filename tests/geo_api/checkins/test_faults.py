@@ -6,21 +6,13 @@ import asyncpg
 import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
 
 from services.geo_api.subjects import repository as subjects
-from tests.conftest import DatabaseUrls, Tokens
-from tests.geo_api.checkins.helpers import body, open_store
+from tests.conftest import DatabaseUrls
+from tests.geo_api.checkins.helpers import body
 from tests.geo_api.checkins.tables import rows
 
 PATH = "/v1/check-ins"
-
-
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
 
 
 @pytest.mark.parametrize(

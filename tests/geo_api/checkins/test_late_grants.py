@@ -6,22 +6,20 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.conftest import Tokens
-from tests.geo_api.checkins.helpers import ago, body, open_store, person
+from tests.geo_api.checkins.helpers import ago, body, person
 from tests.geo_api.offers.helpers import store_offer
 
 PATH = "/v1/check-ins"
 
 
 @pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
+async def server(geo_app: FastAPI, server: dict[str, str]) -> dict[str, str]:
+    """With an offer besides."""
     await store_offer(geo_app.state.database)
     async with asyncio.timeout(5):
         while not geo_app.state.offers.current.offers:
             await asyncio.sleep(0.01)
-    return headers
+    return server
 
 
 async def test_a_fix_that_joins_two_visits_is_granted_nothing_more(

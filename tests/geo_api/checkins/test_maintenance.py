@@ -27,7 +27,7 @@ from shared.keys import load_signing_key
 from shared.sealing import StorageKey
 from tests.conftest import DatabaseUrls, Switchboard, Tokens
 from tests.geo_api.checkins.audience import MemberVoice, consent, facts
-from tests.geo_api.checkins.helpers import body, north, open_store, person
+from tests.geo_api.checkins.helpers import body, north, person
 from tests.geo_api.checkins.test_consent_and_erasure import subject_of
 from tests.geo_api.offers.helpers import store_offer
 
@@ -64,13 +64,6 @@ async def geo_app(
     app = create_app(settings, transport=switchboard, clock=clock)
     async with LifespanManager(app):
         yield app
-
-
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
 
 
 @pytest.fixture

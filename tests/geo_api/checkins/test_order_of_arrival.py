@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 
 from services.geo_api.presence.service import expire_silent_visits
-from tests.conftest import DatabaseUrls, Tokens
-from tests.geo_api.checkins.helpers import body, north, open_store, person
+from tests.conftest import DatabaseUrls
+from tests.geo_api.checkins.helpers import body, north, person
 
 PATH = "/v1/check-ins"
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
@@ -23,13 +23,6 @@ PLACES_M = (0, 0, 0, 115, 500)
 
 Stay = tuple[str, str | None, str | None]
 """When entered, when left, why closed; open where only silence closed it."""
-
-
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
 
 
 def day_of(random: Random, name: str) -> list[dict[str, Any]]:

@@ -18,8 +18,8 @@ from services.geo_api.checkins.service.last_fix import last_fix
 from services.geo_api.presence.fences import Fence, Fix
 from services.geo_api.presence.rule import DEFAULT_RULE
 from services.geo_api.subjects import repository as subjects
-from tests.conftest import DatabaseUrls, Tokens
-from tests.geo_api.checkins.helpers import LAT, LON, body, north, open_store, person
+from tests.conftest import DatabaseUrls
+from tests.geo_api.checkins.helpers import LAT, LON, body, north, person
 
 PATH = "/v1/check-ins"
 AT_EDGE = {"latitude": north(98), "accuracy_m": 60}
@@ -27,15 +27,15 @@ AT_EDGE = {"latitude": north(98), "accuracy_m": 60}
 
 
 @pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
+async def server(
+    geo: httpx.AsyncClient, geo_app: FastAPI, server: dict[str, str]
+) -> dict[str, str]:
     """The test store has a dwell of ten minutes."""
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
     geometry = {"type": "Circle", "coordinates": [LON, LAT], "radius_m": 100}
     fence = {"store_id": "s1", "datum": "wgs84", "geometry": geometry, "dwell_s": [600]}
-    assert (await geo.put("/v1/geofences/s1", json=fence, headers=headers)).status_code == 200
+    assert (await geo.put("/v1/geofences/s1", json=fence, headers=server)).status_code == 200
     await until(lambda: [fence.dwell_s for fence in fences(geo_app)] == [(600,)])
-    return headers
+    return server
 
 
 def fences(app: FastAPI) -> list[Fence]:

@@ -14,19 +14,11 @@ from services.geo_api.audience.repository import erase
 from services.geo_api.checkins.maintenance import Maintenance
 from services.geo_api.tables import FEED
 from shared.identity import Namespace, normalise, subject_id
-from tests.conftest import DatabaseUrls, Tokens
-from tests.geo_api.checkins.helpers import LAT, LON, ago, body, known, north, open_store, person
+from tests.conftest import DatabaseUrls
+from tests.geo_api.checkins.helpers import LAT, LON, ago, body, known, north, person
 
 PATH = "/v1/check-ins"
 EXACT = {"latitude": LAT + 0.0000123, "longitude": LON - 0.0000321}
-
-
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    """Headers of a server key; the test store is open and known to the process."""
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
 
 
 async def doubts(

@@ -8,17 +8,9 @@ import pytest
 from fastapi import FastAPI
 
 from tests.conftest import Tokens
-from tests.geo_api.checkins.helpers import open_store
 
 CODE = "/v1/stores/s1/check-in-code"
 BEACON = {"store_id": "s1", "uuid": "f7826da6-4fa2-4e98-8024-bc5b71e0893e", "major": 1, "minor": 2}
-
-
-@pytest.fixture
-async def server(geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens) -> dict[str, str]:
-    headers = tokens("server")
-    await open_store(geo, geo_app, headers)
-    return headers
 
 
 async def test_a_screen_gets_a_code_with_its_picture_and_when_to_ask_again(

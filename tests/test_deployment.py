@@ -28,6 +28,7 @@ from cli.home import PROJECT, Home
 from cli.output import Output
 from cli.parts import Part
 from cli.postgres import require_programs
+from cli.remembered import OF_BOTH, OF_GEO
 from services.geo_api.settings import GeoSettings
 from services.member_api.settings import MemberSettings
 from shared.keys import IRREPLACEABLE
@@ -41,7 +42,8 @@ APIS: dict[str, tuple[str, int, type[ServiceSettings]]] = {
     "geo_api": ("geo", 8001, GeoSettings),
     "member_api": ("member", 8002, MemberSettings),
 }
-VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^{}]*))?\}")
+"""The innermost, where one stands in the default of another."""
 PASSWORDS = {
     "SOLOMO_ADMIN_PASSWORD": "admin-secret",
     "SOLOMO_GEO_PASSWORD": "geo-secret",
@@ -49,22 +51,26 @@ PASSWORDS = {
 }
 
 
-def filled_in(text: object) -> str:
-    """Compose's substitution of variables, with the passwords set and nothing else."""
+def filled_in(text: object, **given: str) -> str:
+    """Compose's substitution of variables, with the passwords set and what is ``given``."""
+    known = {**PASSWORDS, **given}
 
     def value(match: re.Match[str]) -> str:
         name, operator, default = match.groups()
-        if name in PASSWORDS:
-            return PASSWORDS[name]
+        if name in known:
+            return known[name]
         assert operator == "-", f"{name} has neither a default nor a password"
         return str(default)
 
-    return VARIABLE.sub(value, str(text))
+    filled = str(text)
+    while VARIABLE.search(filled):
+        filled = VARIABLE.sub(value, filled)
+    return filled
 
 
-def environment_of(service: str) -> dict[str, str]:
-    given = SERVICES[service].get("environment", {})
-    return {name: filled_in(value) for name, value in given.items()}
+def environment_of(service: str, **given: str) -> dict[str, str]:
+    written = SERVICES[service].get("environment", {})
+    return {name: filled_in(value, **given) for name, value in written.items()}
 
 
 def command_of(service: str) -> list[str]:
@@ -95,6 +101,25 @@ def test_a_service_is_told_what_its_settings_read_and_nothing_else(name: str) ->
     }
     told = set(environment_of(name)) - {"PROMETHEUS_MULTIPROC_DIR"}
     assert needed <= told <= known
+
+
+@pytest.mark.parametrize("name", APIS)
+def test_a_service_is_told_every_setting_that_is_remembered_with_the_default_it_has(
+    name: str,
+) -> None:
+    schema, _, settings = APIS[name]
+    wanted = OF_BOTH | OF_GEO if schema == "geo" else OF_BOTH
+    told = environment_of(name)
+    assert wanted <= told.keys()
+    for variable in wanted:
+        field = settings.model_fields[variable.removeprefix("SOLOMO_").lower()]
+        assert told[variable] == str(field.default).lower(), variable
+        assert environment_of(name, **{variable: "mine"})[variable] == "mine"
+
+
+def test_people_join_at_the_port_that_member_api_was_given() -> None:
+    told = environment_of("geo_api", SOLOMO_MEMBER_PORT="9002")
+    assert told["SOLOMO_JOIN_URL"] == "http://127.0.0.1:9002/join"
 
 
 def test_every_name_that_is_used_is_declared() -> None:

@@ -25,6 +25,13 @@ WITHHELD = frozenset(
 )  # fmt: skip
 """Fields that are never logged, at any depth; so are those that end in ``_`` and one of these."""
 
+SECRET_PARAMETERS = (
+    "access_token", "secret", "appsecret", "app_secret", "js_code", "code", "session_key", "ticket",
+    "signature", "msg_signature", "echostr", "openid", "unionid", "token",
+)  # fmt: skip
+"""Parameters of addresses whose values are blotted out wherever an address is logged."""
+
+_IN_ADDRESS = re.compile(rf"(?i)\b({'|'.join(SECRET_PARAMETERS)})=[^&\s\"'<>)]+")
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 _QUOTED = re.compile(r"""(['"`]).*?\1|\(.*?\)|\[.*?\]|\{.*?\}""", re.DOTALL)
 _LONG_WORDS = re.compile(r"\S{25,}")
@@ -43,6 +50,7 @@ def configure_logging(level: str = "info", log_format: str = "json") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         explain_exception,
         withhold,
+        redact_addresses,
     ]
     structlog.configure(
         processors=[*shared_steps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -85,6 +93,32 @@ class _StdoutHandler(logging.StreamHandler[TextIO]):
 def withhold(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
     """Processor: drop the fields of ``WITHHELD``, at any depth."""
     return _without_withheld(event)
+
+
+def redacted(text: str) -> str:
+    """``text`` without the values of ``SECRET_PARAMETERS`` in the addresses within it."""
+    return _IN_ADDRESS.sub(r"\1=…", text) if "=" in text else text
+
+
+def redact_addresses(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
+    """Processor: blot out secrets in addresses, at any depth."""
+    return _redacted(event)
+
+
+class RedactAddresses(logging.Filter):
+    """The same for a library's logger, whatever handlers its lines come to."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if "=" in message:
+            record.msg, record.args = redacted(message), ()
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RedactAddresses)
+
+    def __hash__(self) -> int:
+        return hash(RedactAddresses)
 
 
 def scrub_foreign(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
@@ -152,6 +186,16 @@ def _without_withheld(node: Any) -> Any:
     return node
 
 
+def _redacted(node: Any) -> Any:
+    if isinstance(node, str):
+        return redacted(node)
+    if isinstance(node, MutableMapping):
+        return {name: _redacted(child) for name, child in node.items()}
+    if isinstance(node, list | tuple):
+        return [_redacted(child) for child in node]
+    return node
+
+
 def _is_withheld(name: Any) -> bool:
     plain = str(name).lower().replace("-", "_")
     return plain in WITHHELD or plain.rpartition("_")[2] in WITHHELD - {"code", "name", "key"}
@@ -183,3 +227,4 @@ def _quieten_libraries() -> None:
     logging.getLogger("uvicorn.access").disabled = True
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).addFilter(RedactAddresses())

@@ -57,6 +57,10 @@ TITLES_ZH: dict[str, str] = {
     "unconfirmed": "尚不确定是否已记录",
     "visit-unknown": "未找到此人的该次到访",
     "version-changed": "内容已被他人修改",
+    "wechat-account-unknown": "未找到该微信账号",
+    "wechat-app-taken": "该 AppID 已属于另一账号",
+    "wechat-notice-unknown": "未找到该提醒",
+    "wechat-other-app": "该账号属于另一 AppID",
 }
 """By slug; a test holds it complete. One that is missing would fall back to its category."""
 

@@ -1,6 +1,7 @@
 """The composition root of geo_api: the one place that knows every part and wires them."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -34,6 +35,9 @@ from services.geo_api.redrawing import endpoints as redrawing
 from services.geo_api.sessions import endpoints as sessions
 from services.geo_api.settings import GeoSettings
 from services.geo_api.tables import FEED, IDEMPOTENCY, REVOKED_TOKENS
+from services.geo_api.wechat.accounts.live import LiveAccounts
+from services.geo_api.wechat.accounts.tokens import TokenStore
+from services.geo_api.wechat.tools import WeChatTools
 from shared.access import Revocations
 from shared.app import new_app
 from shared.auth import ServiceTokens, SwiftSigner, TokenVerifier
@@ -47,9 +51,11 @@ from shared.http import instrument
 from shared.ids import swift_uuid7
 from shared.keys import load_geo_keys
 from shared.memory import settle
+from shared.wechat.client import WeChatClient
+from shared.wechat.quotas import Quotas
 
 MAX_FENCES_AGE_S = 5.0
-"""Fences and offers not confirmed for so long are not trusted: the process is not ready."""
+"""Fences, offers and accounts not confirmed for so long are not trusted: the process is not ready."""
 
 
 def create_app(
@@ -88,6 +94,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await _connect(app, stack)
         await _follow(app, stack)
         await _work(app, stack)
+        _converse(app, stack)
         if app.state.owns_process:
             settle()
         yield
@@ -105,13 +112,15 @@ async def _connect(app: FastAPI, stack: AsyncExitStack) -> None:
 
 
 async def _follow(app: FastAPI, stack: AsyncExitStack) -> None:
-    """Keep fences and offers in memory as the database has them."""
+    """Keep fences, offers and WeChat accounts in memory as the database has them."""
     await asyncio.to_thread(in_gcj_zone, 121.5, 31.2)  # opens the zone's outlines, a second or two
     state, settings = app.state, app.state.settings
     state.fences = LiveFences(settings.geo_database_url)
     state.monitor = Monitor(state.fences)
     state.offers = LiveOffers(settings.geo_database_url)
-    for name, live in (("fences", state.fences), ("offers", state.offers)):
+    state.accounts = LiveAccounts(settings.geo_database_url, state.keys.storage)
+    followed = {"fences": state.fences, "offers": state.offers, "wechat_accounts": state.accounts}
+    for name, live in followed.items():
         await live.start()
         stack.push_async_callback(live.stop)
         state.readiness[name] = _freshness(live)
@@ -150,13 +159,37 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
     stack.push_async_callback(state.committer.stop)
 
 
+def _converse(app: FastAPI, stack: AsyncExitStack) -> None:
+    """What talks with WeChat."""
+    state, settings = app.state, app.state.settings
+    client = WeChatClient(
+        tuple(settings.wechat_api_bases.split(",")),
+        tokens=functools.partial(TokenStore, state.database, state.keys.storage, state.clock),
+        mp_base=settings.wechat_mp_base,
+        transport=state.transport,
+        clock=state.clock,
+        quotas=Quotas(settings.workers),
+    )
+    stack.push_async_callback(client.close)
+    state.wechat = WeChatTools(
+        settings=settings,
+        database=state.database,
+        keys=state.keys,
+        clock=state.clock,
+        feed=state.feed,
+        feed_tables=FEED,
+        accounts=state.accounts,
+        client=client,
+    )
+
+
 async def _close_visits(
     connection: AsyncConnection, store_id: str, at: datetime, why: VisitsEnd
 ) -> None:
     await close_visits_of_store(connection, FEED, store_id, at, ClosedBy(why))
 
 
-def _freshness(live: LiveFences | LiveOffers) -> Check:
+def _freshness(live: LiveFences | LiveOffers | LiveAccounts) -> Check:
     async def check() -> str | None:
         old = live.age_s > MAX_FENCES_AGE_S
         return f"not confirmed for {live.age_s:.0f} s" if old else None

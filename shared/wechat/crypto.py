@@ -73,9 +73,11 @@ class MessageCipher:
     __slots__ = ("_app_id", "_cipher")
 
     def __init__(self, aes_key: str, app_id: str) -> None:
-        """Raises ValueError where ``aes_key`` is not 43 characters of base64."""
+        """Raises ValueError where ``aes_key`` is not 43 characters of base64, or there is no appid."""
         if _AES_KEY.fullmatch(aes_key) is None:
             raise ValueError("an EncodingAESKey is 43 letters, digits, + or /")
+        if not app_id:
+            raise ValueError("without an appid, messages of other accounts would open too")
         key = base64.b64decode(aes_key + "=")
         self._cipher = Cipher(AES(key), CBC(key[:_AES_BLOCK]))
         self._app_id = app_id.encode()
@@ -96,7 +98,9 @@ class MessageCipher:
 
         Raises NotAuthentic, always in the same words.
         """
-        plain = _unpadded(_decrypted(self._cipher, _decoded(encrypted), _MESSAGE_BLOCK), 32)
+        plain = _unpadded(
+            _decrypted(self._cipher, _decoded(encrypted), _MESSAGE_BLOCK), _MESSAGE_BLOCK
+        )
         end = _HEAD + int.from_bytes(plain[_RANDOM:_HEAD], "big")
         if len(plain) < _HEAD or not hmac.compare_digest(plain[end:], self._app_id):
             raise _does_not_open()

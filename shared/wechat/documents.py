@@ -45,7 +45,7 @@ def read_xml(body: bytes) -> dict[str, Any]:
 
     Raises UnreadablePush.
     """
-    _check_size(body)
+    text = _decoded(body)
     reader = _XmlReader()
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
@@ -54,9 +54,9 @@ def read_xml(body: bytes) -> dict[str, Any]:
     parser.CharacterDataHandler = reader.text
     parser.StartDoctypeDeclHandler = reader.doctype
     try:
-        parser.Parse(body, True)
+        parser.Parse(text, True)
     except expat.ExpatError:
-        raise UnreadablePush("the body is not well-formed XML in UTF-8") from None
+        raise UnreadablePush("the body is not well-formed XML") from None
     return reader.document()
 
 
@@ -123,11 +123,11 @@ def read_json(body: bytes) -> dict[str, Any]:
 
     Raises UnreadablePush.
     """
-    _check_size(body)
+    text = _decoded(body)
     try:
-        document = _JSON.decode(body.decode("utf-8"))
+        document = _JSON.decode(text)
     except (ValueError, RecursionError):
-        raise UnreadablePush("the body is not well-formed JSON in UTF-8") from None
+        raise UnreadablePush("the body is not well-formed JSON") from None
     if not isinstance(document, dict) or not document:
         raise UnreadablePush("the body is not a JSON object with members")
     return _JsonReader().members(document, 1)
@@ -138,7 +138,7 @@ def _refuse_constant(_name: str) -> NoReturn:
 
 
 def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = {name.strip(): value for name, value in pairs}
+    members = {_text(name.strip()): value for name, value in pairs}
     if len(members) != len(pairs):
         raise UnreadablePush(_REPEATED)
     return members
@@ -161,7 +161,7 @@ class _JsonReader:
         self._nodes = 0
 
     def members(self, members: dict[str, Any], depth: int) -> dict[str, Any]:
-        return {_text(name): self._value(value, depth) for name, value in members.items()}
+        return {name: self._value(value, depth) for name, value in members.items()}
 
     def _value(self, value: Any, depth: int) -> Any:
         self._nodes += 1
@@ -185,9 +185,16 @@ def _text(text: str) -> str:
     return whole.replace("\0", _UNKNOWN_CHARACTER)
 
 
-def _check_size(body: bytes) -> None:
+def _decoded(body: bytes) -> str:
+    """The body as text. Expat would take UTF-16 for what it is, so that it must not see any."""
     if len(body) > MAX_BODY:
         raise UnreadablePush(f"the body has more than {MAX_BODY} bytes")
+    if b"\0" in body:
+        raise UnreadablePush("the body has a NUL in it")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UnreadablePush("the body is not in UTF-8") from None
 
 
 def write_xml(document: Mapping[str, Any]) -> bytes:

@@ -204,11 +204,15 @@ class Cells:
     def around(self, lon: float, lat: float, reach_m: float) -> Sequence[int]:
         """Fences that may be within reach of a place, each once, in no certain order."""
         if reach_m > NEAR_M:
-            box = envelope(lon, lat, reach_m - NEAR_M)
-            return [*{n for grid in self.grids for found in grid.over(*box) for n in found}]
+            return [*self.over(*envelope(lon, lat, reach_m - NEAR_M))]
         if len(self.grids) == 1:
             return self.grids[0].at(lon, lat)
         return [*{number for grid in self.grids for number in grid.at(lon, lat)}]
+
+    def over(self, west: float, south: float, east: float, north: float) -> set[int]:
+        """Fences whose boxes, widened by ``NEAR_M``, may touch a box; also one past ±180."""
+        grids = self.grids
+        return {n for grid in grids for found in grid.over(west, south, east, north) for n in found}
 
     def pairs(self, lons: Floats, lats: Floats, reach_m: Floats) -> tuple[Ints, Ints]:
         """``around`` for many places: pairs of a place and a fence, each once and in order."""

@@ -32,7 +32,9 @@ class Drawn(NamedTuple):
 
     ``outline`` is the place of each among ``outlines``, or -1 for one that is too wide, touches
     ±180 or lies near a pole. ``reach_m`` is the distance from the middle to the farthest vertex,
-    infinite where there is no outline. ``boxes`` are west, south, east and north of each part.
+    infinite where there is no outline. ``core_m`` is that to the nearest edge where the whole of
+    the outline is seen from the middle, else 0. ``boxes`` are west, south, east and north of
+    each part.
     """
 
     outlines: Outlines
@@ -40,6 +42,7 @@ class Drawn(NamedTuple):
     lon: Floats
     lat: Floats
     reach_m: Floats
+    core_m: Floats
     boxes: Floats
     box_owner: Ints
 
@@ -59,6 +62,7 @@ class _Sheet:
     fits: NDArray[np.bool_]
     middle: Floats
     reach_m: Floats
+    core_m: Floats
     boxes: Floats
     box_owner: Ints
     counts: Ints
@@ -86,6 +90,7 @@ def draw(wkbs: Sequence[bytes]) -> Drawn:
         middle[:, 0],
         middle[:, 1],
         np.concatenate([sheet.reach_m for sheet in sheets]),
+        np.concatenate([sheet.core_m for sheet in sheets]),
         np.concatenate([sheet.boxes for sheet in sheets]),
         np.concatenate(owners),
     )
@@ -120,8 +125,11 @@ def _draw(wkbs: NDArray[np.object_]) -> tuple[_Sheet, Columns]:
     kind = np.where(np.bincount(rings.owner, minlength=len(starts)) == 1, RING, RINGS)
     angle, seen_whole = _directions(xy, starts, of)
     kind[seen_whole & (kind == RING)] = STAR
+    core = np.zeros(len(fits))
+    core[fits] = np.where(kind == STAR, _cores(xy, starts), 0)
     counts = np.bincount(of, minlength=len(starts))
-    sheet = _Sheet(fits, middle, reach, shapely.bounds(parts).reshape(-1, 4), box_owner, counts)
+    boxes = shapely.bounds(parts).reshape(-1, 4)
+    sheet = _Sheet(fits, middle, reach, core, boxes, box_owner, counts)
     return sheet, (*xy.T, angle, *_areas(xy, starts), kind.astype(np.int8))
 
 
@@ -199,6 +207,20 @@ def _areas(xy: Floats, starts: Ints) -> tuple[Floats, Floats]:
     cross[last] = square[last] = 0
     areas: Floats = np.add.reduceat(cross, starts) / 2
     return areas, np.maximum.reduceat(square, starts) / 4
+
+
+def _cores(xy: Floats, starts: Ints) -> Floats:
+    """Metres from the middle of each outline to its nearest edge."""
+    if not len(starts):
+        return np.empty(0)
+    step = np.diff(xy, axis=0, append=0)
+    length = np.maximum(np.sum(step * step, axis=1), 1e-300)
+    along = np.clip(-np.sum(xy * step, axis=1) / length, 0, 1)
+    nearest = xy + along[:, None] * step
+    square = np.sum(nearest * nearest, axis=1)
+    square[np.append(starts[1:], len(xy)) - 1] = np.nan  # from one outline to the next is no piece
+    cores: Floats = np.sqrt(np.fmin.reduceat(square, starts))
+    return cores
 
 
 def _directions(

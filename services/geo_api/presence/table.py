@@ -26,12 +26,15 @@ EDGE_M = 1e-3
 """Nearer to an edge than this the exact geodesic, or PostGIS's own arithmetic, decides."""
 GRAZE_M = 1e-6
 """An accuracy circle that reaches no further over the edge has nothing beyond it."""
+_CORE_LESS_M, _CHORD_SHARE = 1.0, 1 - 2e-5
+"""Up to 100 km a chord is shorter than the geodesic by less than this, see ``earth.geodesic_m``."""
 
 
 @dataclass(frozen=True, slots=True)
 class FenceTable:
     """Columns of fences: the middle as a point in space, how far its ground reaches from there.
 
+    Nearer to the middle than ``core``, also by the chord, all is surely ground of the fence.
     ``outline`` is the fence's place among ``outlines``, ``CIRCLE``, or ``WIDE`` for an outline
     that does not fit into a plane. ``held`` are the geometries that tell the side of a place
     where edges alone do not.
@@ -42,6 +45,7 @@ class FenceTable:
     y: "array[float]"
     z: "array[float]"
     reach: "array[float]"
+    core: "array[float]"
     outline: "array[int]"
     outlines: Outlines
     held: Mapping[int, shapely.Geometry]
@@ -56,24 +60,29 @@ class FenceTable:
         round_ones, others = np.flatnonzero(is_round), np.flatnonzero(~is_round)
         centers = centers[round_ones]
         drawn = draw([shape.wkb for shape in shapes if isinstance(shape, Area)])
-        columns = np.empty((4, len(shapes)))
-        columns[:, round_ones] = (*points_on(*centers[:, :2].T), centers[:, 2])
-        columns[:, others] = (*points_on(drawn.lon, drawn.lat), drawn.reach_m)
+        columns = np.empty((5, len(shapes)))
+        radius = centers[:, 2]
+        core = np.maximum(radius * _CHORD_SHARE - _CORE_LESS_M, 0)
+        columns[:, round_ones] = (*points_on(*centers[:, :2].T), radius, core)
+        core = np.maximum(drawn.core_m - _CORE_LESS_M, 0)
+        columns[:, others] = (*points_on(drawn.lon, drawn.lat), drawn.reach_m, core)
         outline = np.full(len(shapes), CIRCLE, dtype=np.int32)
         outline[others] = np.where(drawn.outline < 0, WIDE, drawn.outline)
-        x, y, z, reach = (array("d", column.tobytes()) for column in columns)
+        x, y, z, reach, cores = (array("d", column.tobytes()) for column in columns)
         kind = array("i", outline.tobytes())
         numbers = np.concatenate((round_ones, others[drawn.box_owner]))
         cells = _cells(centers, drawn.boxes, numbers)
         held = _held(drawn, shapes, others)
-        return cls(shapes, x, y, z, reach, kind, drawn.outlines, held, cells)
+        return cls(shapes, x, y, z, reach, cores, kind, drawn.outlines, held, cells)
 
     def covers(self, number: int, lon: float, lat: float, metres: float) -> bool:
         """Whether an outline covers a place, ``metres`` from its edge."""
+        return covers(self.geometry(number), lon, lat, close=metres < EDGE_M)
+
+    def geometry(self, number: int) -> shapely.Geometry:
+        """Of an outline."""
         geometry = self.held.get(number)
-        if geometry is None:
-            geometry = self.area(number).geometry
-        return covers(geometry, lon, lat, close=metres < EDGE_M)
+        return self.area(number).geometry if geometry is None else geometry
 
     def area(self, number: int) -> Area:
         shape = self.shapes[number]

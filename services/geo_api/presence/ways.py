@@ -1,7 +1,8 @@
 """Which fences the straight way between two fixes leads through.
 
 The way is straight in longitude and latitude, as the edges of outlines are, the short way round
-the earth. It is cut into parts so short that each lies in a cell and is as good as its chord.
+the earth. It is cut into stretches, each of which is as good as its chord to ``_SLACK_M``; that
+settles most fences. Those that the way grazes are measured along parts of 90 m.
 """
 
 import math
@@ -12,35 +13,46 @@ import shapely
 
 from services.geo_api.presence import alone
 from services.geo_api.presence.alone import Spot
+from services.geo_api.presence.cells import NEAR_M
 from services.geo_api.presence.earth import Point, geodesic_m, point_of
 from services.geo_api.presence.table import CIRCLE, FenceTable
 from shared.boundary import Boundary, Facing
 from shared.lonlat import ANTIMERIDIAN_DEG
 
-_PART_M = 90.0
+_STRETCH_M, _PART_M = 450.0, 90.0
 _MOST_M_PER_DEG = 111_700.0
 _SLACK_M = 1.0
-"""More than a part bends away from its chord, 1 km from a pole as much as 0.9 m."""
+"""More than a part bends away from its chord, 1 km from a pole as much as 0.9 m, and than a
+stretch does up to ``_NORTHERNMOST_DEG``, which is 0.05 m."""
 _BAND_M, _BAND_SHARE = 0.01, 1e-6
 _NORTHERNMOST_DEG = 85.0
 _TURN_DEG = 2 * ANTIMERIDIAN_DEG
 
 _Way = tuple[float, float, float, float]
 """Degrees of longitude and latitude of its beginning, and the step in each to its end."""
+_Chord = tuple[Point, Point]
+"""Where a way begins and ends in space."""
 
 
 def crossed(table: FenceTable, start: Spot, end: Spot) -> list[int]:
-    """The fences that the way meets and neither of its ends is in; some 3 µs for each 90 m."""
+    """The fences that the way meets and neither of its ends is in, in no certain order."""
+    ends = point_of(start[0], start[1]), point_of(end[0], end[1])
     way = _way(start, end)
-    met: set[int] = set()
-    for part in _parts(way):
-        met.update(_near(table, part, met))
+    settled: set[int] = set()
+    met = []
+    stretches = [*_cut(way, _stretch_m(way))]
+    for stretch in stretches:
+        chord = ends if len(stretches) == 1 else _chord(stretch)
+        for number, surely in _near(table, stretch, chord, ends, settled):
+            through = surely or _meets(table, number, stretch, (start, end))
+            if through or table.outline[number] != CIRCLE:
+                settled.add(number)
+            if through:
+                met.append(number)
     return [
         number
         for number in met
-        if (table.outline[number] == CIRCLE or _meets(table.area(number).geometry, start, end))
-        and not _holds(table, number, start)
-        and not _holds(table, number, end)
+        if not any(_holds(table, number, *each) for each in zip((start, end), ends, strict=True))
     ]
 
 
@@ -49,11 +61,15 @@ def _way(start: Spot, end: Spot) -> _Way:
     return start[0], start[1], east - _TURN_DEG * round(east / _TURN_DEG), end[1] - start[1]
 
 
-def _parts(way: _Way) -> Iterator[_Way]:
+def _stretch_m(way: _Way) -> float:
+    farthest = max(abs(way[1]), abs(way[1] + way[3]))
+    return _STRETCH_M if farthest < _NORTHERNMOST_DEG else _PART_M
+
+
+def _cut(way: _Way, longest_m: float) -> Iterator[_Way]:
     lon, lat, east, north = way
-    nearest_equator = min(abs(lat), abs(lat + north)) if lat * (lat + north) > 0 else 0.0
-    across_m = east * math.cos(math.radians(nearest_equator)) * _MOST_M_PER_DEG
-    count = math.ceil(math.hypot(across_m, north * _MOST_M_PER_DEG) / _PART_M)
+    across_m = east * _most_across(lat, lat + north) * _MOST_M_PER_DEG
+    count = math.ceil(math.hypot(across_m, north * _MOST_M_PER_DEG) / longest_m)
     if count <= 1:
         yield way
         return
@@ -61,52 +77,94 @@ def _parts(way: _Way) -> Iterator[_Way]:
         yield lon + east * n / count, lat + north * n / count, east / count, north / count
 
 
-def _near(table: FenceTable, part: _Way, known: set[int]) -> Iterator[int]:
-    """Circles that a part meets, and outlines whose ground it may meet."""
-    lon, lat, east, north = part
+def _chord(way: _Way) -> _Chord:
+    lon, lat, east, north = way
+    return point_of(lon, lat), point_of(lon + east, lat + north)
+
+
+def _most_across(south: float, north: float) -> float:
+    """How long a degree of longitude is at most between two latitudes, as a share of one's most."""
+    return math.cos(math.radians(min(abs(south), abs(north)))) if south * north > 0 else 1.0
+
+
+def _box(stretch: _Way) -> tuple[float, float, float, float]:
+    """Degrees, so much less all around as a fence's own box in the cells is larger."""
+    lon, lat, east, north = stretch
+    spare = NEAR_M / _MOST_M_PER_DEG
     middle = lon + east / 2
     middle -= _TURN_DEG * round(middle / _TURN_DEG)
-    numbers = table.cells.around(middle, lat + north / 2, _PART_M / 2)
+    across = max(abs(east) / 2 - spare / _most_across(lat, lat + north), 0.0)
+    upright = max(abs(north) / 2 - spare, 0.0)
+    return middle - across, lat + north / 2 - upright, middle + across, lat + north / 2 + upright
+
+
+def _near(
+    table: FenceTable, stretch: _Way, chord: _Chord, ends: _Chord, settled: set[int]
+) -> Iterator[tuple[int, bool]]:
+    """Fences that a stretch may meet, and whether it surely does; not what holds an end surely."""
+    numbers = table.cells.over(*_box(stretch)).difference(settled)
     if not numbers:
         return
-    begin, finish = point_of(lon, lat), point_of(lon + east, lat + north)
+    x, y, z = ((begin + end) / 2 for begin, end in zip(*chord, strict=True))
+    half = _far(chord[0], chord[1]) / 2 + _SLACK_M
+    xs, ys, zs, grounds, cores = table.x, table.y, table.z, table.reach, table.core
     for number in numbers:
-        if number in known:
+        place, far = (xs[number], ys[number], zs[number]), grounds[number] + half
+        dx, dy, dz = x - place[0], y - place[1], z - place[2]
+        if dx * dx + dy * dy + dz * dz > far * far:
             continue
-        square = _square(begin, finish, (table.x[number], table.y[number], table.z[number]))
-        far = table.reach[number] + _SLACK_M
-        if square <= far * far and (
-            table.outline[number] != CIRCLE or _enters(table, number, part, square)
-        ):
-            yield number
+        core = cores[number]
+        if _far(place, ends[0]) < core or _far(place, ends[1]) < core:
+            settled.add(number)
+            continue
+        metres = _beside(chord, place)
+        if metres <= grounds[number] + _SLACK_M:
+            yield number, metres + _SLACK_M < core
 
 
-def _square(begin: Point, finish: Point, place: Point) -> float:
-    """Of the metres from a place to a chord."""
-    ux, uy, uz = finish[0] - begin[0], finish[1] - begin[1], finish[2] - begin[2]
+def _far(one: Point, other: Point) -> float:
+    dx, dy, dz = one[0] - other[0], one[1] - other[1], one[2] - other[2]
+    return math.sqrt(dx * dx + dy * dy + dz * dz)
+
+
+def _beside(chord: _Chord, place: Point) -> float:
+    """Metres from a place to a chord."""
+    begin, end = chord
+    ux, uy, uz = end[0] - begin[0], end[1] - begin[1], end[2] - begin[2]
     vx, vy, vz = place[0] - begin[0], place[1] - begin[1], place[2] - begin[2]
     length = ux * ux + uy * uy + uz * uz
     along = (ux * vx + uy * vy + uz * vz) / length if length > 0 else 0.0
     along = min(max(along, 0.0), 1.0)
     vx, vy, vz = vx - along * ux, vy - along * uy, vz - along * uz
-    return vx * vx + vy * vy + vz * vz
+    return math.sqrt(vx * vx + vy * vy + vz * vz)
 
 
-def _enters(table: FenceTable, number: int, part: _Way, square: float) -> bool:
+def _meets(table: FenceTable, number: int, stretch: _Way, ends: tuple[Spot, Spot]) -> bool:
+    """Exactly, whether a stretch meets a circle, or the whole way an outline."""
+    if table.outline[number] == CIRCLE:
+        return any(_enters(table, number, part) for part in _cut(stretch, _PART_M))
+    return _intersects(table.geometry(number), *ends)
+
+
+def _enters(table: FenceTable, number: int, part: _Way) -> bool:
     """Whether a part meets a circle; near its edge the geodesic decides, to 5e-8 of its length.
 
-    ``square`` is that of the chord. The geodesic of up to 100 km is within the band of it.
+    The geodesic of up to 100 km is within the band of the chord.
     """
-    chord = math.sqrt(square)
-    beyond = geodesic_m(chord, square) - table.reach[number]
-    if abs(beyond) > _BAND_M + _BAND_SHARE * chord and abs(part[1]) < _NORTHERNMOST_DEG:
+    place = table.x[number], table.y[number], table.z[number]
+    metres = _beside(_chord(part), place)
+    if metres > table.reach[number] + _SLACK_M:
+        return False
+    beyond = geodesic_m(metres, metres * metres) - table.reach[number]
+    if abs(beyond) > _BAND_M + _BAND_SHARE * metres and abs(part[1]) < _NORTHERNMOST_DEG:
         return beyond < 0
-    lon, lat = table.center(number)
-    facing = Facing.of(np.array([lon]), np.array([lat]), [Boundary(np.array([part]))])
+    center_lon, center_lat = table.center(number)
+    center = np.array([center_lon]), np.array([center_lat])
+    facing = Facing.of(*center, [Boundary(np.array([part]))])
     return float(facing.distances_m()[0]) <= table.reach[number]
 
 
-def _meets(outline: shapely.Geometry, start: Spot, end: Spot) -> bool:
+def _intersects(outline: shapely.Geometry, start: Spot, end: Spot) -> bool:
     """In degrees, where both are straight; a way past ±180 is looked at from either side."""
     here, there = sorted((start[:2], end[:2]))
     ways = [(here, there)]
@@ -116,6 +174,9 @@ def _meets(outline: shapely.Geometry, start: Spot, end: Spot) -> bool:
     return bool(shapely.intersects(outline, shapely.linestrings(np.array(ways))).any())
 
 
-def _holds(table: FenceTable, number: int, spot: Spot) -> bool:
+def _holds(table: FenceTable, number: int, spot: Spot, point: Point) -> bool:
+    place = table.x[number], table.y[number], table.z[number]
+    if _far(place, point) > table.reach[number] + _SLACK_M:
+        return False
     exact = spot[0], spot[1], 0.0
     return any(inside for _, (_, inside, _, _) in alone.near(table, exact, (number,)))

@@ -6,7 +6,7 @@ import shapely
 
 from services.geo_api.presence.matching import Fence, FenceIndex, Fix
 from shared.boundary import Floats
-from shared.geo import Circle, LonLat, distances_m
+from shared.geo import Circle, LonLat, Shape, distances_m
 from tests.geo_api.presence.conftest import PostGIS
 from tests.geo_api.presence.shapes import away, index_of, outline, random_outline
 
@@ -114,3 +114,26 @@ def test_an_outline_is_crossed_where_postgis_finds_that_the_way_meets_it(
             assert (ids(index, fixes[0], fixes[1]) == ["f000000"]) is expected
             met, asked = met + expected, asked + 1
     assert 0.1 < met / asked < 0.9
+
+
+@pytest.mark.parametrize("lon", [LON, 180.0])
+def test_among_many_fences_those_are_crossed_that_are_crossed_when_they_stand_alone(
+    lon: float,
+) -> None:
+    random = np.random.default_rng(41)
+    shapes: list[Shape] = [
+        Circle(LonLat(*beside(east, north, lon)[:2]), float(random.uniform(20, 400)))
+        for east, north in random.normal(0, 900, (40, 2)).tolist()
+    ]
+    for east, north in random.normal(0, 900, (40, 2)).tolist():
+        at = beside(east, north, lon)
+        shapes.append(random_outline(random, 0.003, lon=at.lon, lat=at.lat))
+    together, apart = index_of(*shapes), [index_of(shape) for shape in shapes]
+    crossed = 0
+    for spread in (60, 400, 3_000):
+        for ends in random.normal(0, spread, (25, 2, 2)).tolist():
+            start, end = (beside(east, north, lon) for east, north in ends)
+            found = ids(together, start, end)
+            assert found == [f"f{n:06}" for n, one in enumerate(apart) if ids(one, start, end)]
+            crossed += len(found)
+    assert crossed > 100

@@ -131,7 +131,7 @@ def _why(answer: httpx.Response) -> str:
     detail = answer.json()["detail"]
     if isinstance(detail, str):
         return detail
-    return "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in detail)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in detail)
 
 
 def _value(text: str) -> Any:

@@ -50,26 +50,26 @@ class Callback:
     url: str = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            method, target, _ = head.split("\r\n", 1)[0].split(" ")
-            lengths = [
-                line for line in head.split("\r\n") if line.lower().startswith("content-len")
-            ]
-            length = int(lengths[0].split(":")[1]) if lengths else 0
-            body = await reader.readexactly(length)
-            query = dict(parse_qsl(urlsplit(target).query))
-            self.received.append(Received(method, query, body, asyncio.get_running_loop().time()))
-            answer = self.answers.pop(0) if self.answers else response(b"success")
-            if isinstance(answer, float):
-                await asyncio.sleep(answer)
-                answer = response(b"success")
-            if answer is not None:
-                writer.write(answer)
-                await writer.drain()
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                await self._answer(reader, writer)
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        method, target, _ = head.split("\r\n", 1)[0].split(" ")
+        lengths = [line for line in head.split("\r\n") if line.lower().startswith("content-length")]
+        body = await reader.readexactly(int(lengths[0].split(":")[1]) if lengths else 0)
+        query = dict(parse_qsl(urlsplit(target).query))
+        self.received.append(Received(method, query, body, asyncio.get_running_loop().time()))
+        answer = self.answers.pop(0) if self.answers else response(b"success")
+        if isinstance(answer, float):
+            await asyncio.sleep(answer)
+            answer = response(b"success")
+        if answer is not None:
+            writer.write(answer)
+            await writer.drain()
 
 
 def response(body: bytes, status: str = "200 OK") -> bytes:
@@ -94,6 +94,7 @@ async def callback() -> AsyncIterator[Callback]:
     for task in connections:
         task.cancel()
     await asyncio.gather(*connections, return_exceptions=True)
+    await server.wait_closed()
 
 
 @pytest.fixture

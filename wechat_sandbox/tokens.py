@@ -4,6 +4,7 @@ Source: WeChat's pages of getStableAccessToken and getAccessToken. The two kinds
 each other.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from wechat_sandbox.clock import Clock
@@ -60,7 +61,7 @@ class Tokens:
             present = None
         if present is None or self._left_s(present) <= OVERLAP_S:
             present = self._stable[account_id] = self._issue(account_id)
-        return Given(present, int(self._left_s(present)))
+        return Given(present, math.ceil(self._left_s(present)))
 
     def plain(self, account_id: str) -> Given:
         """A new token each time; the one before works for 5 more minutes."""

@@ -44,7 +44,10 @@ ENDPOINTS = (
     Endpoint("GET", "/cgi-bin/getcallbackip", api_of_tokens.callback_ips),
     Endpoint("GET", "/sns/jscode2session", api_of_tokens.login),
     Endpoint("POST", "/wxa/business/getuserphonenumber", api_of_tokens.phone_number),
-    Endpoint("POST", "/cgi-bin/message/subscribe/send", api_of_messages.send_subscribe_message),
+    Endpoint("POST", "/cgi-bin/message/subscribe/send", api_of_messages.send_from_mini_program),
+    Endpoint(
+        "POST", "/cgi-bin/message/subscribe/bizsend", api_of_messages.send_from_official_account
+    ),
     Endpoint("POST", "/cgi-bin/message/custom/send", api_of_messages.send_custom_message),
     Endpoint("POST", "/wxa/getwxacodeunlimit", api_of_codes.mini_code),
     Endpoint("POST", "/cgi-bin/qrcode/create", api_of_codes.create_qr_code),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from wechat_sandbox import events
-from wechat_sandbox.accounts import Account
+from wechat_sandbox.accounts import Account, Kind
 from wechat_sandbox.calls import OK, Answer, ApiCall
 from wechat_sandbox.people import Fan
 from wechat_sandbox.quotas import DAY_S
@@ -35,8 +35,27 @@ _A_DAY, _CUSTOM_A_DAY = 10_000_000, 500_000
 _TEXT_MOST_BYTES = 2_048
 
 
-async def send_subscribe_message(call: ApiCall) -> Answer:
+async def send_from_mini_program(call: ApiCall) -> Answer:
+    """Raises Refused 48001 for an official account, which has an address of its own."""
     account, asked = call.account_by_token(), call.json()
+    if account.is_official:
+        raise Refused(48001)
+    if asked.get("miniprogram_state", "formal") not in _STATES:
+        raise Refused(47003, "miniprogram_state")
+    if asked.get("lang", "zh_CN") not in _LANGUAGES:
+        raise Refused(47003, "lang")
+    return await _send(call, account, asked)
+
+
+async def send_from_official_account(call: ApiCall) -> Answer:
+    account, asked = call.account_by_token(), call.json()
+    if account.kind is not Kind.SERVICE or not account.verified:
+        raise Refused(48001)
+    return await _send(call, account, asked)
+
+
+async def _send(call: ApiCall, account: Account, asked: Mapping[str, Any]) -> Answer:
+    """Two at once to one person are one too many; the acceptance is spent with the message."""
     fan = call.world.by_openid(account, asked.get("touser"))
     _check_subscribe(account, asked)
     call.world.quotas.take(("subscribe", account.account_id), _A_DAY, DAY_S)
@@ -82,10 +101,6 @@ def _check_subscribe(account: Account, asked: Mapping[str, Any]) -> None:
     if template is None:
         raise Refused(40037)
     check_page(account.pages, str(asked.get("page") or ""))
-    if asked.get("miniprogram_state", "formal") not in _STATES:
-        raise Refused(47003, "miniprogram_state")
-    if asked.get("lang", "zh_CN") not in _LANGUAGES:
-        raise Refused(47003, "lang")
     data = asked.get("data")
     if not isinstance(data, dict):
         raise Refused(47001)

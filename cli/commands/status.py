@@ -41,7 +41,8 @@ def run(_arguments: argparse.Namespace, output: Output) -> int:
     for name, jobs in failures.items():
         for job, times in jobs.items():
             output.say(f"Job {job} of {name} has failed {times} times in a row; see the log.")
-    output.say(_settings(installation.settings.services))
+    if installation.settings.services:
+        output.say(_settings(installation.settings.services))
     document = {
         "version": _version(), "home": str(installation.home.path), "parts": rows, "feeds": feeds,
         "failing_jobs": failures, "settings": installation.settings.variables,
@@ -108,7 +109,7 @@ def _sentence(part: str, feed: Mapping[str, float]) -> str:
 
 def _settings(services: Mapping[str, str]) -> str:
     told = ", ".join(f"{name}={value}" for name, value in services.items())
-    return f"Settings: {told}." if told else "Settings: as they come."
+    return f"Settings: {told}."
 
 
 def _shortened(body: str) -> str:

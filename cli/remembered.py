@@ -24,7 +24,10 @@ OF_GEO = frozenset(
         "SOLOMO_ARRIVAL_RULE",
         "SOLOMO_CAMPAIGN",
         "SOLOMO_COMMIT_LANES",
+        "SOLOMO_GEO_PUBLIC_URL",
         "SOLOMO_JOIN_URL",
+        "SOLOMO_WECHAT_API_BASES",
+        "SOLOMO_WECHAT_MP_BASE",
     }
 )
 """geo_api alone reads these."""

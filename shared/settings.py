@@ -19,10 +19,13 @@ class ServiceSettings(BaseSettings):
     """A service adds its own: its database, the other service's address.
 
     ``keys_dir`` is the folder of this service's keys. Bodies are measured in bytes. Traces are
-    sent where ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, and nowhere without it.
+    sent where ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, and nowhere without it. An empty variable is one
+    that is not set.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SOLOMO_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SOLOMO_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     keys_dir: Path
     workers: int = Field(default=1, ge=1, le=256)

@@ -41,3 +41,14 @@ def test_every_wrong_setting_is_named_and_no_value_shown(monkeypatch: pytest.Mon
 
 def test_wrong_settings_end_the_process_with_their_message() -> None:
     assert issubclass(InvalidSettings, SystemExit)
+
+
+def test_an_empty_variable_is_one_that_is_not_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SOLOMO_KEYS_DIR", str(tmp_path))
+    monkeypatch.setenv("SOLOMO_LOG_LEVEL", "")
+    assert ServiceSettings.load().log_level == "info"
+    monkeypatch.setenv("SOLOMO_KEYS_DIR", "")
+    with pytest.raises(InvalidSettings, match="SOLOMO_KEYS_DIR: is not set"):
+        ServiceSettings.load()

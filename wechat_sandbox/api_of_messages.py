@@ -29,8 +29,8 @@ _FORMS = {
 }
 """What a value may be, by the letters its key begins with (WeChat's table of parameter kinds)."""
 
-_LANGUAGES = {"zh_CN", "en_US", "zh_HK", "zh_TW"}
-_STATES = {"developer", "trial", "formal"}
+_LANGUAGES = ("zh_CN", "en_US", "zh_HK", "zh_TW")
+_STATES = ("developer", "trial", "formal")
 _A_DAY, _CUSTOM_A_DAY = 10_000_000, 500_000
 _TEXT_MOST_BYTES = 2_048
 
@@ -85,7 +85,7 @@ async def send_custom_message(call: ApiCall) -> Answer:
         _check_text(content.get("content"))
     call.world.quotas.take(("custom", account.account_id), _CUSTOM_A_DAY, DAY_S)
     fan.take_from_window(call.world.clock.now())
-    fan.inbox.append({"kind": "custom", "at": call.world.clock.stamp(), "type": kind, **content})
+    fan.inbox.append({**content, "kind": "custom", "at": call.world.clock.stamp(), "type": kind})
     return OK
 
 
@@ -130,7 +130,7 @@ def _deliver(call: ApiCall, account: Account, fan: Fan, asked: Mapping[str, Any]
     world, template = call.world, str(asked["template_id"])
     number = world.maker.next_number()
     at = world.clock.stamp()
-    values = {key: item.get("value") for key, item in asked["data"].items()}
+    values = {key: asked["data"][key]["value"] for key in account.templates[template]}
     fan.inbox.append(
         {"kind": "subscribe", "at": at, "template_id": template, "page": asked.get("page"),
          "data": values, "message_id": str(number)}

@@ -139,7 +139,11 @@ async def push(request: Request, body: PushIn) -> Told:
     account = world.account(body.account)
     if account.callback_url is None:
         raise NotPossible(f"{body.account} has no callback_url.")
-    return show_push(world.pusher.push(account, dict(body.document), body.signed_at))
+    try:
+        pushed = world.pusher.push(account, dict(body.document), body.signed_at)
+    except ValueError as error:
+        raise NotPossible(f"This cannot be written as {account.format}: {error}.") from error
+    return show_push(pushed)
 
 
 @router.get("/pushes")

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import uvloop
+
 from shared.wechat.callback import Format, Mode
 from wechat_sandbox import events
 from wechat_sandbox.accounts import Account, Kind
@@ -112,7 +114,7 @@ async def push_load(account: Account, plan: Plan) -> Report:
     tally = _Tally()
     began_s = time.monotonic()
     async with Connections(url.hostname, url.port or 80, plan.connections) as connections:
-        await asyncio.gather(*_sends(due, began_s, connections, tally))
+        await _send_all(due, began_s, connections, tally)
     return _report(tally, round(plan.rate * plan.seconds), time.monotonic() - began_s)
 
 
@@ -139,17 +141,18 @@ def _request(path: str, host: str, query: Any, body: bytes, content_type: str) -
     return head.encode() + body
 
 
-def _sends(
+async def _send_all(
     due: Sequence[tuple[float, bytes]], began_s: float, connections: Connections, tally: _Tally
-) -> Iterator["asyncio.Task[None]"]:
-    loop = asyncio.get_running_loop()
-    for second, request in due:
-        yield loop.create_task(_send(began_s + second, request, connections, tally))
+) -> None:
+    """Begin each request when it is due, whether or not those before it are answered."""
+    async with asyncio.TaskGroup() as group:
+        for second, request in due:
+            await asyncio.sleep(max(0.0, began_s + second - time.monotonic()))
+            group.create_task(_send(began_s + second, request, connections, tally))
 
 
 async def _send(due_s: float, request: bytes, connections: Connections, tally: _Tally) -> None:
     """Up to three attempts, each with the 5 s that WeChat gives it."""
-    await asyncio.sleep(max(0.0, due_s - time.monotonic()))
     for _ in range(_ATTEMPTS):
         outcome = await connections.ask(request)
         tally.outcomes[str(outcome)] += 1
@@ -186,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         repeat_share=arguments.repeat_share,
         shuffle_s=arguments.shuffle_s,
     )
-    report = asyncio.run(push_load(account, plan))
+    report = uvloop.run(push_load(account, plan))
     print(json.dumps(asdict(report)))  # noqa: T201 - a program's result
     return 1 if report.unacknowledged else 0
 

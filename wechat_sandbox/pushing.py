@@ -165,7 +165,7 @@ class Pusher:
                 status, body = await self._post(account, push.sealed)
         except TimeoutError:
             trouble = "timeout"
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             trouble = type(error).__name__
         took_s = time.monotonic() - began_s
         push.attempts.append(Attempt(self._clock.stamp(), took_s, status, trouble))

@@ -157,6 +157,9 @@ async def test_rejecting_permits_nothing_and_refusing_takes_acceptances_back(
         ({"data": "text"}, 47001, "data format"),
         ({"miniprogram_state": "beta"}, 47003, "miniprogram_state"),
         ({"lang": "de_DE"}, 47003, "lang"),
+        ({"lang": ["zh_CN"]}, 47003, "lang"),
+        ({"template_id": ["another"]}, 40037, "template_id"),
+        ({"data": {**GOOD, "thing1": "text"}}, 47003, "data.thing1.value is empty"),
     ],
 )
 async def test_a_message_that_cannot_be_sent_says_why_and_spends_nothing(
@@ -167,6 +170,15 @@ async def test_a_message_that_cannot_be_sent_says_why_and_spends_nothing(
     assert refused["errcode"] == expected
     assert words in refused["errmsg"]
     assert (await subscribe(api, openid))["errcode"] == 0
+
+
+async def test_what_the_template_does_not_name_is_left_out(
+    phone: Phone, api: Api, wechat: httpx.AsyncClient
+) -> None:
+    openid = await accepted(phone)
+    assert (await subscribe(api, openid, data={**GOOD, "thing9": "text"}))["errcode"] == 0
+    (item,) = (await wechat.get("/sandbox/people/mei/inbox")).json()["items"]
+    assert set(item["data"]) == set(GOOD)
 
 
 async def test_two_messages_to_one_person_at_once_are_one_too_many(

@@ -35,6 +35,16 @@ async def test_an_account_that_wechat_could_not_have_is_refused(
     assert "tea" not in (await wechat.get("/sandbox")).json()["accounts"]
 
 
+async def test_a_page_of_the_web_cannot_direct_it(wechat: httpx.AsyncClient) -> None:
+    """A form or a plain text from another origin needs no leave of the browser; JSON does."""
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        headers = {"Content-Type": kind}
+        body = b'{"kind": "error"}'
+        answer = await wechat.post("/sandbox/faults", content=body, headers=headers)
+        assert answer.status_code == 422
+    assert (await wechat.get("/sandbox/faults")).json() == {"items": []}
+
+
 async def test_two_accounts_cannot_have_one_app_id(wechat: httpx.AsyncClient, world: World) -> None:
     taken = {"app_id": world.accounts[SERVICE].app_id}
     assert (await wechat.put(f"/sandbox/accounts/{MINI}", json=taken)).status_code == 409

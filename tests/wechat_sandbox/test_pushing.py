@@ -192,6 +192,17 @@ async def test_a_push_can_be_sent_once_more_and_another_signed_in_the_past(
     assert old.query["timestamp"] == str(int(NOON - 301))
 
 
+@pytest.mark.parametrize("document", [{"MsgType": None}, {"<": "text"}, {"List": [[1]]}])
+async def test_what_no_push_can_say_is_refused(
+    wechat: httpx.AsyncClient, connected: Connect, document: dict[str, object]
+) -> None:
+    connected()
+    body = {"account": SERVICE, "document": document}
+    answer = await wechat.post("/sandbox/pushes", json=body)
+    assert answer.status_code == 409
+    assert "cannot be written as xml" in answer.json()["detail"]
+
+
 async def test_the_console_verifies_a_callback_by_its_echo(
     wechat: httpx.AsyncClient, callback: Callback, connected: Connect, world: World
 ) -> None:

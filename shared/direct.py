@@ -206,11 +206,15 @@ def _gather(statements: tuple[TextClause, ...]) -> str:
     """The rows of all queries, each with the columns of all, empty but for its own. Remembered.
 
     Empty columns cost next to nothing; arrays of records would be read slowly by the driver.
+    ``OFFSET 0`` keeps each condition within its query, which then runs once: the planner would
+    make a condition of the join of it, and ask it of every pair of rows.
     """
     known = _gathered.get(statements)
     if known is None:
         parts = [
-            f"LEFT JOIN (SELECT true AS q{n}, s.* FROM ({sql}) AS s) AS s{n} ON n = {n}"
+            f"LEFT JOIN LATERAL"
+            f" (SELECT true AS q{n}, s.* FROM ({sql}) AS s WHERE n = {n} OFFSET 0)"
+            f" AS s{n} ON true"
             for n, sql in enumerate(_numbered_through(statements))
         ]
         numbers = ", ".join(f"({n})" for n in range(len(statements)))

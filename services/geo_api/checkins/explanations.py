@@ -159,5 +159,5 @@ def _datum(row: RowMapping, key: tuple[UUID, UUID], day: StorageKey) -> dict[str
     """How the received pair was converted, in whole metres."""
     if row["exact"] is None:
         return None
-    latitude, longitude = open_exact(row["exact"], day, *key)
+    latitude, longitude, *_ = open_exact(row["exact"], day, *key)
     return convert(longitude, latitude, Datum(row["datum"])).as_record()

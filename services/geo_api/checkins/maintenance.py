@@ -84,7 +84,7 @@ _DESTROY_KEYS = text("""
 """)
 
 _OLD_RECEIPTS = text("""
-    SELECT subject_id, check_in_id, request_hash, received_at, answer, explanation, reduced
+    SELECT subject_id, check_in_id, request_hash, received_at, answer, reduced
     FROM geo.check_in_receipts
     WHERE received_at < :horizon AND reduced IS NULL
     ORDER BY received_at LIMIT :most
@@ -104,7 +104,7 @@ _REDUCE = text("""
             AND c.received_at = old.received_at
     )
     UPDATE geo.check_in_receipts AS r
-    SET request_hash = '', answer = NULL, explanation = NULL, reduced = old.reduced
+    SET request_hash = '', answer = NULL, reduced = old.reduced
     FROM old
     WHERE r.subject_id = old.subject_id AND r.check_in_id = old.check_in_id
 """)
@@ -242,9 +242,7 @@ class Maintenance:
         return len(old)
 
     async def _reduced(self, row: Row[Any]) -> str:
-        receipt = Receipt(
-            row.request_hash, row.received_at, row.answer, row.explanation, row.reduced
-        )
+        receipt = Receipt(row.request_hash, row.received_at, row.answer, row.reduced)
         key = await self.day_keys.find(row.received_at.date())
         try:
             return reduced(opened(row.subject_id, row.check_in_id, receipt, key, 200).body)

@@ -26,9 +26,9 @@ from services.geo_api.tables import Base, Timestamp
 class CheckInReceipt(Base):
     """Makes a check-in id count once, and keeps the answer that a repeat gets again.
 
-    ``answer`` is the exact body and ``explanation`` what explains it, both encrypted under the
-    key of the day of ``received_at``. After the retention horizon they are null, ``reduced`` holds
-    what is left of the answer, and ``request_hash``, an HMAC, is empty.
+    ``answer`` is the exact body and what explains it, encrypted under the key of the day of
+    ``received_at``. After the retention horizon it is null, ``reduced`` holds what is left of the
+    answer, and ``request_hash``, an HMAC, is empty.
     """
 
     __tablename__ = "check_in_receipts"
@@ -45,14 +45,13 @@ class CheckInReceipt(Base):
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[datetime] = mapped_column(Timestamp)
     answer: Mapped[bytes | None] = mapped_column(LargeBinary)
-    explanation: Mapped[bytes | None] = mapped_column(LargeBinary)
     reduced: Mapped[str | None] = mapped_column(Text)
 
 
 class CheckIn(Base):
     """An accepted location report, without readable coordinates.
 
-    ``exact`` holds the received pair, encrypted under the key of ``day``; ``cell`` is the H3
+    ``exact`` holds the place as received and in WGS 84, encrypted under the key of ``day``; ``cell`` is the H3
     cell at resolution 7. ``arrives``, ``tentative`` and ``uncertain`` are the stores of the
     verdict by the ``rule`` of that name; every other store is outside. ``counts`` is off where it
     came too late to change visits. ``trust`` is its score, ``flags`` what took from it.

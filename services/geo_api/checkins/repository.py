@@ -15,8 +15,7 @@ Key = tuple[UUID, UUID]
 """(subject_id, check_in_id)"""
 
 _READ_RECEIPTS = text("""
-    SELECT r.subject_id, r.check_in_id, r.request_hash, r.received_at, r.answer, r.explanation,
-        r.reduced
+    SELECT r.subject_id, r.check_in_id, r.request_hash, r.received_at, r.answer, r.reduced
     FROM geo.check_in_receipts AS r
     JOIN unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[])) AS asked (s, i)
       ON r.subject_id = asked.s AND r.check_in_id = asked.i
@@ -25,11 +24,9 @@ _READ_RECEIPTS = text("""
 # No ON CONFLICT: under the subject's lock nobody else writes this receipt; if the lock ever
 # failed, the key would stop the whole group rather than let a check-in count twice.
 _WRITE_RECEIPTS = text("""
-    INSERT INTO geo.check_in_receipts (subject_id, check_in_id, request_hash, received_at, answer,
-        explanation)
-    SELECT * FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]),
-        CAST(:hashes AS bytea[]), CAST(:received AS timestamptz[]), CAST(:answers AS bytea[]),
-        CAST(:explanations AS bytea[]))
+    INSERT INTO geo.check_in_receipts (subject_id, check_in_id, request_hash, received_at, answer)
+    SELECT subject_id, check_in_id, request_hash, received_at, answer
+    FROM unnest(CAST(:rows AS geo.new_receipt[]))
 """)
 
 _READ = text("""
@@ -40,30 +37,16 @@ _READ = text("""
     WHERE subject_id = :subject_id AND check_in_id = :check_in_id AND received_at = :received_at
 """)
 
-# Arrays of arrays cannot be unnested by row; store ids hold no comma.
 _WRITE = text("""
     INSERT INTO geo.check_ins (subject_id, check_in_id, received_at, occurred_at, kind, evidence,
-        trust, flags, datum,
-        accuracy_m, day, exact, cell, arrives, tentative, uncertain, rule, counts, signals,
-        consent_purpose, consent_version, consent_given_at, source)
-    SELECT s, i, received_at, occurred_at, kind, evidence, trust, string_to_array(flags, ','),
-        datum, accuracy_m,
-        (received_at AT TIME ZONE 'UTC')::date, exact, cell,
-        string_to_array(arrives, ','), string_to_array(tentative, ','),
-        string_to_array(uncertain, ','), rule, counts,
-        signals::jsonb, purpose, version, given_at, source
-    FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]),
-        CAST(:received AS timestamptz[]), CAST(:occurred AS timestamptz[]),
-        CAST(:kinds AS text[]), CAST(:evidence AS text[]), CAST(:trust AS smallint[]),
-        CAST(:flags AS text[]), CAST(:datums AS text[]), CAST(:accuracies AS float8[]),
-        CAST(:exact AS bytea[]), CAST(:cells AS bigint[]), CAST(:arrives AS text[]),
-        CAST(:tentative AS text[]), CAST(:uncertain AS text[]), CAST(:rules AS text[]),
-        CAST(:counts AS boolean[]), CAST(:signals AS text[]),
-        CAST(:purposes AS text[]), CAST(:versions AS text[]), CAST(:given AS timestamptz[]),
-        CAST(:sources AS text[]))
-        AS c (s, i, received_at, occurred_at, kind, evidence, trust, flags, datum, accuracy_m,
-              exact, cell, arrives,
-              tentative, uncertain, rule, counts, signals, purpose, version, given_at, source)
+        trust, flags, datum, accuracy_m, day, exact, cell, arrives, tentative, uncertain, rule,
+        counts, signals, consent_purpose, consent_version, consent_given_at, source)
+    SELECT subject_id, check_in_id, received_at, occurred_at, kind, evidence,
+        trust, string_to_array(flags, ','), datum, accuracy_m,
+        (received_at AT TIME ZONE 'UTC')::date, exact, cell, string_to_array(arrives, ','),
+        string_to_array(tentative, ','), string_to_array(uncertain, ','), rule,
+        counts, signals::jsonb, consent_purpose, consent_version, consent_given_at, source
+    FROM unnest(CAST(:rows AS geo.new_check_in[]))
 """)
 
 # From the start of the episode that a late fix falls into: a pause longer than the gap before it.
@@ -93,25 +76,55 @@ _FIXES_SINCE = text("""
 class Receipt(NamedTuple):
     """What an earlier request with the same id left.
 
-    ``answer`` and ``explanation`` are sealed; after the retention horizon ``reduced`` is what
-    remains of the answer.
+    ``answer`` is sealed, with what explains it; after the retention horizon ``reduced`` is what
+    remains of it.
     """
 
     request_hash: bytes
     received_at: datetime
     answer: bytes | None
-    explanation: bytes | None
     reduced: str | None
 
 
 class NewReceipt(NamedTuple):
-    """A receipt to be written; ``answer`` and ``explanation`` are sealed."""
+    """A receipt to be written, as ``geo.new_receipt`` has it; ``answer`` is sealed."""
 
-    key: Key
+    subject_id: UUID
+    check_in_id: UUID
     request_hash: bytes
     received_at: datetime
     answer: bytes
-    explanation: bytes
+
+
+class NewCheckIn(NamedTuple):
+    """A check-in to be written, as ``geo.new_check_in`` has it.
+
+    ``flags`` and stores are joined by commas, which are in none of them (a list in a row costs
+    the driver ten times as much as a text); ``signals`` are JSON.
+    """
+
+    subject_id: UUID
+    check_in_id: UUID
+    received_at: datetime
+    occurred_at: datetime
+    kind: str
+    evidence: str
+    trust: int
+    flags: str
+    datum: str
+    accuracy_m: float | None
+    exact: bytes | None
+    cell: int | None
+    arrives: str
+    tentative: str
+    uncertain: str
+    rule: str
+    counts: bool
+    signals: str
+    consent_purpose: str
+    consent_version: str
+    consent_given_at: datetime
+    source: str
 
 
 async def read_receipts(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Receipt]:
@@ -139,20 +152,11 @@ async def read(connection: AsyncConnection, key: Key, received_at: datetime) -> 
 
 def writing_receipts(receipts: Sequence[NewReceipt]) -> Statement:
     """Each makes its check-in id count once; a key that exists fails the transaction."""
-    values = {
-        "subjects": [receipt.key[0] for receipt in receipts],
-        "ids": [receipt.key[1] for receipt in receipts],
-        "hashes": [receipt.request_hash for receipt in receipts],
-        "received": [receipt.received_at for receipt in receipts],
-        "answers": [receipt.answer for receipt in receipts],
-        "explanations": [receipt.explanation for receipt in receipts],
-    }
-    return Statement(_WRITE_RECEIPTS, values)
+    return Statement(_WRITE_RECEIPTS, {"rows": receipts})
 
 
-def writing(columns: Mapping[str, Sequence[Any]]) -> Statement:
-    """Insert check-ins, given by column."""
-    return Statement(_WRITE, columns)
+def writing(check_ins: Sequence[NewCheckIn]) -> Statement:
+    return Statement(_WRITE, {"rows": check_ins})
 
 
 async def fixes_since(

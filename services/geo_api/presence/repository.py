@@ -15,8 +15,6 @@ from shared.direct import Statement
 _VISIT_COLUMNS = """subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
     closed_by, provisional, revision, last_received_at, dwelled, ended_at, unfenced"""
 
-_NAMES = _VISIT_COLUMNS.replace(",", "").split()
-
 _GOING_ON = text(f"""
     SELECT {_VISIT_COLUMNS} FROM geo.visits
     WHERE subject_id = ANY(CAST(:subjects AS uuid[])) AND (state = 'open' OR provisional)
@@ -28,27 +26,23 @@ _SINCE = text(f"""
       ON subject_id = l.s AND entered_at >= l.start_at
 """)
 
-# An array of arrays cannot be unnested by row.
-_WRITE = text(f"""
+_BEGIN = text(f"""
     INSERT INTO geo.visits ({_VISIT_COLUMNS})
     SELECT subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
         closed_by, provisional, revision, last_received_at,
         string_to_array(dwelled, ',')::integer[], ended_at, unfenced
-    FROM unnest(
-        CAST(:subject_id AS uuid[]), CAST(:visit_id AS uuid[]), CAST(:store_id AS text[]),
-        CAST(:state AS text[]), CAST(:entered_at AS timestamptz[]),
-        CAST(:last_inside_at AS timestamptz[]), CAST(:left_at AS timestamptz[]),
-        CAST(:closed_by AS text[]), CAST(:provisional AS boolean[]),
-        CAST(:revision AS integer[]), CAST(:last_received_at AS timestamptz[]),
-        CAST(:dwelled AS text[]), CAST(:ended_at AS timestamptz[]), CAST(:unfenced AS boolean[]))
-        AS v (subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
-            closed_by, provisional, revision, last_received_at, dwelled, ended_at, unfenced)
-    ON CONFLICT (subject_id, visit_id) DO UPDATE SET
-        state = EXCLUDED.state, entered_at = EXCLUDED.entered_at,
-        last_inside_at = EXCLUDED.last_inside_at, left_at = EXCLUDED.left_at,
-        closed_by = EXCLUDED.closed_by, provisional = EXCLUDED.provisional,
-        revision = EXCLUDED.revision, last_received_at = EXCLUDED.last_received_at,
-        dwelled = EXCLUDED.dwelled, ended_at = EXCLUDED.ended_at, unfenced = EXCLUDED.unfenced
+    FROM unnest(CAST(:rows AS geo.new_visit[]))
+""")
+
+_CHANGE = text("""
+    UPDATE geo.visits AS v SET
+        state = n.state, entered_at = n.entered_at, last_inside_at = n.last_inside_at,
+        left_at = n.left_at, closed_by = n.closed_by, provisional = n.provisional,
+        revision = n.revision, last_received_at = n.last_received_at,
+        dwelled = string_to_array(n.dwelled, ',')::integer[], ended_at = n.ended_at,
+        unfenced = n.unfenced
+    FROM unnest(CAST(:rows AS geo.new_visit[])) AS n
+    WHERE v.subject_id = n.subject_id AND v.visit_id = n.visit_id
 """)
 
 _REMOVE = text("""
@@ -180,9 +174,17 @@ def list_statement(*, is_open: bool, by_store: bool, goes_on: bool) -> TextClaus
     """)
 
 
-def writing(visits: Sequence[Visit]) -> list[Statement]:
-    """Insert or update visits, each at most once in ``visits``."""
-    return [Statement(_WRITE, _columns(visits))] if visits else []
+def beginning(visits: Sequence[Visit]) -> list[Statement]:
+    """Insert visits that have no row yet."""
+    return [Statement(_BEGIN, _rows(visits))] if visits else []
+
+
+def changing(visits: Sequence[Visit]) -> list[Statement]:
+    """Update visits that have a row, each at most once in ``visits``.
+
+    Not one upsert with ``beginning``: that makes an index entry for each row that it then updates.
+    """
+    return [Statement(_CHANGE, _rows(visits))] if visits else []
 
 
 def removing(visits: Sequence[Visit]) -> list[Statement]:
@@ -239,6 +241,8 @@ def _visit(row: Iterable[Any]) -> Visit:
     )
 
 
-def _columns(visits: Sequence[Visit]) -> dict[str, list[object]]:
-    columns = {name: [getattr(visit, name) for visit in visits] for name in _NAMES}
-    return columns | {"dwelled": [",".join(map(str, visit.dwelled)) for visit in visits]}
+def _rows(visits: Sequence[Visit]) -> dict[str, object]:
+    """As ``geo.new_visit`` has them: ``dwelled``, an array, is a text there."""
+    at = Visit._fields.index("dwelled")
+    rows = [(*v[:at], ",".join(map(str, v.dwelled)), *v[at + 1 :]) for v in visits]
+    return {"rows": rows}

@@ -74,7 +74,7 @@ async def _close(
     reasons = {visit: reason(visit, states[visit.subject_id]) for visit in visits}
     changes = [Change(visit, closed(visit, why, at)) for visit, why in reasons.items() if why]
     ended = [change.after for change in changes if change.after]
-    await run_together(connection, repository.writing(ended))
+    await run_together(connection, repository.changing(ended))
     until = {v.subject_id: v.ended_at for v in ended if v.ended_at is not None}
     await subjects.note_ends(connection, until)
     await enqueue(connection, tables, list(visit_events(changes, at)))

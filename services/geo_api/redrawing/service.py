@@ -21,7 +21,6 @@ from services.geo_api.presence.verdict import Sighting, judge
 from services.geo_api.redrawing import repository
 from services.geo_api.redrawing.cells import area_m2, cells_around
 from services.geo_api.redrawing.domain import AFTER, BEFORE, Comparison, compare
-from shared.datum import Datum, to_wgs84
 from shared.errors import FieldFault, Malformed, TooLarge
 from shared.geo import Shape
 from shared.sealing import StorageKey
@@ -111,9 +110,7 @@ def _position(row: Any, keys: Keys) -> Position | None:
     if key is None or row.accuracy_m is None:
         return None
     try:
-        pair = open_exact(row.exact, key, row.subject_id, row.check_in_id)
+        place = open_exact(row.exact, key, row.subject_id, row.check_in_id)
     except InvalidTag:
         return None
-    latitude, longitude = pair
-    position = to_wgs84(longitude, latitude, Datum(row.datum))
-    return Position(position.lon, position.lat, row.accuracy_m)
+    return Position(place.lon, place.lat, place.accuracy_m)

@@ -51,12 +51,7 @@ _TOUCH = text("""
         last_day = COALESCE(seen.day, s.last_day),
         last_exact = COALESCE(seen.exact, s.last_exact),
         maybe = CASE WHEN seen.occurred_at IS NULL THEN s.maybe ELSE seen.maybe::jsonb END
-    FROM unnest(CAST(:subjects AS uuid[]), CAST(:occurred AS timestamptz[]),
-        CAST(:received AS timestamptz[]), CAST(:told AS boolean[]),
-        CAST(:erased AS timestamptz[]), CAST(:check_ins AS uuid[]), CAST(:days AS date[]),
-        CAST(:exact AS bytea[]), CAST(:maybe AS text[]))
-        AS seen (subject_id, occurred_at, received_at, told, erased_at, check_in_id, day, exact,
-            maybe)
+    FROM unnest(CAST(:rows AS geo.seen_subject[])) AS seen
     WHERE s.subject_id = seen.subject_id
 """)
 
@@ -140,6 +135,9 @@ async def lock_and_read(
         wanted |= {state.subject_id for state in joined}
 
 
+_NOT_LAST = None, None, None
+
+
 class Seen(NamedTuple):
     """What was seen of a subject; without ``occurred_at`` no fix was, and ``maybe`` stays.
 
@@ -157,21 +155,13 @@ class Seen(NamedTuple):
 
 def touching(seen: Sequence[Seen]) -> list[Statement]:
     """Note what was seen of subjects, each at most once in ``seen``."""
-    if not seen:
-        return []
-    lasts = [one.last or (None, None, None) for one in seen]
-    values = {
-        "subjects": [one.subject_id for one in seen],
-        "occurred": [one.occurred_at for one in seen],
-        "received": [one.received_at for one in seen],
-        "told": [one.told for one in seen],
-        "erased": [one.erased_at for one in seen],
-        "check_ins": [check_in_id for check_in_id, _, _ in lasts],
-        "days": [day for _, day, _ in lasts],
-        "exact": [exact for _, _, exact in lasts],
-        "maybe": [one.maybe for one in seen],
-    }
-    return [Statement(_TOUCH, values)]
+    return [Statement(_TOUCH, {"rows": [_row(one) for one in seen]})] if seen else []
+
+
+def _row(seen: Seen) -> tuple[object, ...]:
+    """As ``geo.seen_subject`` has it."""
+    subject, occurred_at, received_at, told, erased_at, last, maybe = seen
+    return subject, occurred_at, received_at, told, erased_at, *(last or _NOT_LAST), maybe
 
 
 async def note_ends(connection: AsyncConnection, ends: Mapping[UUID, datetime]) -> None:

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from services.geo_api.checkins.service.exact import DayKeys
-from services.geo_api.checkins.service.last_fix import last_fix
+from services.geo_api.checkins.service.last_fix import last_fixes
 from services.geo_api.presence.fences import Fence, Fix
 from services.geo_api.presence.rule import DEFAULT_RULE
 from services.geo_api.subjects import repository as subjects
@@ -252,13 +252,12 @@ async def test_the_last_fix_is_sealed_and_gone_with_the_key_of_its_day(
     database, storage = geo_app.state.database, geo_app.state.keys.storage
     async with database.begin() as connection:
         [state] = await subjects.read(connection, [UUID(str(row["subject_id"]))])
-    known = await last_fix(state, DayKeys(database, storage))
-    assert known is not None
+    [known] = (await last_fixes([state], DayKeys(database, storage))).values()
     assert known.spot == Fix(LON, north(5), 12)
     assert known.at == walk.now - timedelta(seconds=60)
     async with database.begin() as connection:
         await connection.execute(text("UPDATE geo.day_keys SET wrapped_key = NULL"))
-    assert await last_fix(state, DayKeys(database, storage)) is None
+    assert await last_fixes([state], DayKeys(database, storage)) == {}
 
 
 async def test_the_explanation_tells_every_fence_considered_and_why(walk: Walk) -> None:

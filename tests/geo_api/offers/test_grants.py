@@ -58,7 +58,7 @@ async def remember_visit(database: Database, seen: Situation, *, left: bool = Fa
     )
     visit = closed(visit, ClosedBy.LEFT) if left else visit
     async with database.begin() as connection:
-        await run_together(connection, visits.writing([visit]))
+        await run_together(connection, visits.beginning([visit]))
     return visit
 
 

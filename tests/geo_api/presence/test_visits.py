@@ -40,7 +40,7 @@ def visit(minute: int, store_id: str = "s1", state: VisitState = VisitState.OPEN
 async def stored(app: FastAPI, *visits: Visit) -> list[str]:
     """Their ids, the latest entry first, as they are listed."""
     async with app.state.database.begin() as connection:
-        await run_together(connection, repository.writing(visits))
+        await run_together(connection, repository.beginning(visits))
     listed = sorted(visits, key=lambda one: (one.entered_at, one.visit_id), reverse=True)
     return [str(one.visit_id) for one in listed]
 

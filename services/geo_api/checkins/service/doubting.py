@@ -5,16 +5,16 @@ is one statement for the group, and none where no check-in at a store could be s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins.domain import CheckIn
-from services.geo_api.checkins.service.last_fix import open_last
 from services.geo_api.checkins.service.outcome import FencesInForce, Outcome, Tools
 from services.geo_api.evidence.domain import BY_LOCATION, CheckInKind, LocationGrade
+from services.geo_api.presence.crossing import Placed
 from services.geo_api.presence.fences import Fix
 from services.geo_api.subjects.domain import SubjectState
 from services.geo_api.trust import repository
@@ -35,7 +35,6 @@ from services.geo_api.trust.domain import (
 from services.geo_api.trust.repository import Pair, pair_hash
 from shared.datum import Datum, alternatives
 from shared.lonlat import LonLat
-from shared.sealing import StorageKey
 
 JUMPS_WITHIN = timedelta(hours=19)
 """After so long an airliner reaches any place on earth: an older fix is not asked."""
@@ -47,12 +46,20 @@ States = Mapping[UUID, SubjectState]
 
 
 async def weigh(
-    connection: AsyncConnection, tools: Tools, outcomes: Sequence[Outcome], states: States
+    connection: AsyncConnection,
+    tools: Tools,
+    outcomes: Sequence[Outcome],
+    states: States,
+    lasts: Mapping[UUID, Placed],
 ) -> None:
-    """Set the trust of each outcome; they are ordered by occurrence, their visits are decided."""
+    """Set the trust of each outcome; they are ordered by occurrence, their visits are decided.
+
+    ``lasts`` is where each subject, siblings included, was last seen.
+    """
     fences = tools.fences.current
-    days = {state.last.day for state in states.values() if state.last is not None}
-    journey = _Journey(states, {day: await tools.day_keys.find(day) for day in days})
+    journey = _Journey(
+        states, {subject: Place(*last.spot, last.at) for subject, last in lasts.items()}
+    )
     doubts = [[*_plain(o.check_in, fences), *journey.doubts(o.check_in)] for o in outcomes]
     _add_datum_mistakes(outcomes, fences, doubts)
     await _add_sharing(connection, tools, outcomes, states, doubts)
@@ -82,11 +89,10 @@ def _plain(check_in: CheckIn, fences: FencesInForce) -> list[Doubt]:
 
 @dataclass(slots=True)
 class _Journey:
-    """Where each subject was last, within the group and before it; ``keys`` are those of days."""
+    """Where each subject was ``last``, before the group and then within it."""
 
     states: States
-    keys: Mapping[date, StorageKey | None]
-    _last: dict[UUID, Place | None] = field(default_factory=dict)
+    last: dict[UUID, Place]
 
     def doubts(self, check_in: CheckIn) -> list[Doubt]:
         """Jumps of the device itself, and away from the person's other devices."""
@@ -95,7 +101,7 @@ class _Journey:
             return []
         here = Place(*fix, check_in.occurred_at)
         before = self._before(subject, here)
-        self._last[subject] = here
+        self.last[subject] = here
         alone = by_speed(here, before, Signal.JUMPED_SINGLE_DEVICE)
         found = [] if alone is None else [alone]
         siblings = self.states[subject].siblings
@@ -106,17 +112,8 @@ class _Journey:
         return found
 
     def _before(self, subject: UUID, here: Place) -> Place | None:
-        """The place before ``here``; a stored one is opened when it is first asked for."""
-        if subject in self._last:
-            return self._last[subject]
-        state = self.states.get(subject)
-        if state is None or state.last is None or state.last_occurred_at is None:
-            return None
-        if here.at - state.last_occurred_at > JUMPS_WITHIN:
-            return None
-        placed = open_last(state, self.keys[state.last.day])
-        last = self._last[subject] = None if placed is None else Place(*placed.spot, placed.at)
-        return last
+        last = self.last.get(subject)
+        return None if last is None or here.at - last.at > JUMPS_WITHIN else last
 
 
 def _add_datum_mistakes(

@@ -3,13 +3,14 @@
 Destroying a day's key deletes that day's coordinates everywhere, backups of the table included.
 """
 
+import struct
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 from uuid import UUID
 
-import h3
-import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from h3.api.basic_int import latlng_to_cell
 from sqlalchemy import text
 
 from services.geo_api.checkins.domain import CheckIn
@@ -71,27 +72,39 @@ def _context_of(day: date) -> bytes:
     return day.isoformat().encode()
 
 
-def seal_exact(check_in: CheckIn, key: StorageKey) -> bytes | None:
-    """``[latitude, longitude]`` as received, in the datum it came in; bound to its check-in.
+class ExactPlace(NamedTuple):
+    """A fix to the last digit: the pair as received, and in WGS 84 with its accuracy and time.
 
-    None where evidence came without coordinates.
+    Degrees, metres and seconds since 1970; the received pair is in the datum it came in.
     """
-    if check_in.received is None:
+
+    received_latitude: float
+    received_longitude: float
+    lon: float
+    lat: float
+    accuracy_m: float
+    occurred_s: float
+
+
+_FORM = struct.Struct("<6d")
+"""Of an ``ExactPlace``, in its order."""
+
+
+def seal_exact(check_in: CheckIn, key: StorageKey) -> bytes | None:
+    """The place of a fix, bound to its check-in; None where evidence came without coordinates."""
+    fix, received = check_in.fix, check_in.received
+    if fix is None or received is None:
         return None
-    pair = orjson.dumps(check_in.received)
-    return key.encrypt(pair, exact_context(check_in.subject_id, check_in.check_in_id))
+    place = _FORM.pack(*received, *fix, check_in.occurred_at.timestamp())
+    return key.encrypt(place, exact_context(check_in.subject_id, check_in.check_in_id))
 
 
-def open_exact(
-    sealed: bytes, key: StorageKey, subject_id: UUID, check_in_id: UUID
-) -> tuple[float, float]:
-    """What ``seal_exact`` sealed: latitude and longitude in degrees, as they were received.
+def open_exact(sealed: bytes, key: StorageKey, subject_id: UUID, check_in_id: UUID) -> ExactPlace:
+    """What ``seal_exact`` sealed.
 
     Raises ``cryptography.exceptions.InvalidTag`` for another key or another check-in.
     """
-    pair = key.decrypt(sealed, exact_context(subject_id, check_in_id))
-    latitude, longitude = orjson.loads(pair)
-    return latitude, longitude
+    return ExactPlace(*_FORM.unpack(key.decrypt(sealed, exact_context(subject_id, check_in_id))))
 
 
 def exact_context(subject_id: UUID, check_in_id: UUID) -> bytes:
@@ -103,4 +116,4 @@ def coarse_cell(check_in: CheckIn) -> int | None:
     fix = check_in.fix
     if fix is None:
         return None
-    return int(h3.str_to_int(h3.latlng_to_cell(fix.lat, fix.lon, CELL_RESOLUTION)))
+    return int(latlng_to_cell(fix.lat, fix.lon, CELL_RESOLUTION))

@@ -26,6 +26,7 @@ from services.geo_api.checkins.domain import Answer, CheckIn, distinct
 from services.geo_api.checkins.repository import Key, Receipt
 from services.geo_api.checkins.service import answers, doubting, stays, writing
 from services.geo_api.checkins.service.consent import admit, speaks_for_itself, without_consent
+from services.geo_api.checkins.service.last_fix import last_fixes
 from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
 from services.geo_api.checkins.service.receipts import opened
 from services.geo_api.invitations.service import ShownInvitation
@@ -154,8 +155,9 @@ class Group:
         outcomes.sort(key=lambda o: (o.check_in.occurred_at, o.check_in.check_in_id))
         for outcome in outcomes:
             outcome.verdict = self.verdicts[outcome.check_in.key]
-        tracks = await stays.advance(connection, self.tools, outcomes, states, going_on)
-        await doubting.weigh(connection, self.tools, outcomes, states)
+        lasts = await last_fixes(states.values(), self.tools.day_keys)
+        tracks = await stays.advance(connection, self.tools, outcomes, states, going_on, lasts)
+        await doubting.weigh(connection, self.tools, outcomes, states, lasts)
         granted = await grants.grant(
             connection,
             self.tools.offers.current,

@@ -1,23 +1,22 @@
 """Where a subject was seen last: kept with the subject, sealed as long as exact places live.
 
-In WGS 84 and with its accuracy, so that the next check-in needs no datum and no second look at
-the table of check-ins. The key is that of the day of receipt: destroying it deletes this, too.
+It is a copy of what its check-in keeps, so that the next one needs no second look at the table of
+check-ins. The key is that of the day of receipt: destroying it deletes this, too.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from uuid import UUID
 
-import orjson
 from cryptography.exceptions import InvalidTag
 
 from services.geo_api.checkins.domain import CheckIn
-from services.geo_api.checkins.service.exact import DayKeys, exact_context
+from services.geo_api.checkins.service.exact import DayKeys, open_exact
 from services.geo_api.evidence.domain import LocationGrade
 from services.geo_api.presence.crossing import Placed
 from services.geo_api.presence.matching import Fix
 from services.geo_api.subjects.domain import LastSeen, SubjectState
 from shared.sealing import StorageKey
-
-_CONTEXT = b"last fix"
 
 
 def placed(check_in: CheckIn) -> Placed | None:
@@ -27,34 +26,27 @@ def placed(check_in: CheckIn) -> Placed | None:
     return Placed(check_in.fix, check_in.occurred_at)
 
 
-def seal_last(check_in: CheckIn, key: StorageKey) -> LastSeen | None:
-    """``[longitude, latitude, accuracy_m, seconds since 1970]`` in WGS 84; bound to its check-in.
-
-    With its own time, for a later check-in may have no place. None without one.
-    """
-    here = placed(check_in)
-    if here is None:
+def last_seen(check_in: CheckIn, exact: bytes | None) -> LastSeen | None:
+    """``exact`` is its sealed place. None if it has none that a next fix could be measured from."""
+    if exact is None or placed(check_in) is None:
         return None
-    plain = orjson.dumps([*here.spot, here.at.timestamp()])
-    sealed = key.encrypt(plain, _CONTEXT + exact_context(check_in.subject_id, check_in.check_in_id))
-    return LastSeen(check_in.check_in_id, check_in.received_at.date(), sealed)
+    return LastSeen(check_in.check_in_id, check_in.received_at.date(), exact)
 
 
-async def last_fix(state: SubjectState, day_keys: DayKeys) -> Placed | None:
-    """The subject's latest fix; None if there was none or its day's key was destroyed."""
-    if state.last is None:
+async def last_fixes(states: Iterable[SubjectState], day_keys: DayKeys) -> dict[UUID, Placed]:
+    """Each subject's latest fix, without those who have none or whose day's key was destroyed."""
+    known = [(state.subject_id, state.last) for state in states if state.last is not None]
+    keys = {day: await day_keys.find(day) for day in {last.day for _, last in known}}
+    opened = ((subject, _open(subject, last, keys[last.day])) for subject, last in known)
+    return {subject: placed for subject, placed in opened if placed is not None}
+
+
+def _open(subject_id: UUID, last: LastSeen, key: StorageKey | None) -> Placed | None:
+    if key is None:
         return None
-    return open_last(state, await day_keys.find(state.last.day))
-
-
-def open_last(state: SubjectState, key: StorageKey | None) -> Placed | None:
-    """``last_fix`` with the key of its day at hand."""
-    last = state.last
-    if last is None or key is None:
-        return None
-    context = _CONTEXT + exact_context(state.subject_id, last.check_in_id)
     try:
-        lon, lat, accuracy_m, seconds = orjson.loads(key.decrypt(last.exact, context))
+        place = open_exact(last.exact, key, subject_id, last.check_in_id)
     except InvalidTag:
         return None
-    return Placed(Fix(lon, lat, accuracy_m), datetime.fromtimestamp(seconds, UTC))
+    at = datetime.fromtimestamp(place.occurred_s, UTC)
+    return Placed(Fix(place.lon, place.lat, place.accuracy_m), at)

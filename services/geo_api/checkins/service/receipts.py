@@ -19,12 +19,9 @@ _PRIVATE_OF_A_MATCH = dict.fromkeys(("distance_m", "overlap", "share"))
 _PRIVATE_OF_A_COUPON = {"code": None}
 
 
-def sealed(check_in: CheckIn, answer: Answer, key: StorageKey) -> tuple[bytes, bytes]:
-    """The body and the explanation under the day's ``key``, each bound to its check-in."""
-    return (
-        key.encrypt(answer.body, _context(b"answer", *check_in.key)),
-        key.encrypt(answer.explanation, _context(b"explanation", *check_in.key)),
-    )
+def sealed(check_in: CheckIn, answer: Answer, key: StorageKey) -> bytes:
+    """The body and the explanation, a line each, under the day's ``key``; bound to its check-in."""
+    return key.encrypt(answer.body + b"\n" + answer.explanation, _context(*check_in.key))
 
 
 def opened(
@@ -35,15 +32,10 @@ def opened(
     ``key`` is that of the day on which it was received, None once that is destroyed.
     """
     if receipt.reduced is not None or key is None or receipt.answer is None:
-        body = receipt.reduced or bare(check_in_id)
-        return Answer(status, body.encode(), _NO_EXPLANATION)
-    body_context = _context(b"answer", subject_id, check_in_id)
-    why_context = _context(b"explanation", subject_id, check_in_id)
-    return Answer(
-        status,
-        key.decrypt(receipt.answer, body_context),
-        key.decrypt(receipt.explanation, why_context) if receipt.explanation else _NO_EXPLANATION,
-    )
+        left = receipt.reduced or bare(check_in_id)
+        return Answer(status, left.encode(), _NO_EXPLANATION)
+    body, explanation = key.decrypt(receipt.answer, _context(subject_id, check_in_id)).split(b"\n")
+    return Answer(status, body, explanation)
 
 
 def reduced(body: bytes) -> str:
@@ -73,5 +65,5 @@ def bare(check_in_id: UUID) -> str:
     return orjson.dumps({"check_in": accepted, **empty}).decode()
 
 
-def _context(what: bytes, subject_id: UUID, check_in_id: UUID) -> bytes:
-    return what + subject_id.bytes + check_in_id.bytes
+def _context(subject_id: UUID, check_in_id: UUID) -> bytes:
+    return b"answer" + subject_id.bytes + check_in_id.bytes

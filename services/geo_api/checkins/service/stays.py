@@ -1,24 +1,28 @@
 """Advancing the visits of all subjects of a group, fix by fix."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import as_fix
-from services.geo_api.checkins.service.last_fix import last_fix, placed
+from services.geo_api.checkins.repository import Key
+from services.geo_api.checkins.service.last_fix import placed
 from services.geo_api.checkins.service.likelihood import likeliest
 from services.geo_api.checkins.service.outcome import FencesInForce, Outcome, Tools
 from services.geo_api.evidence.domain import GREATEST_CONFIDENCE, OF_GRADE, Evidence
 from services.geo_api.offers.domain import Presence
 from services.geo_api.places.schedules import in_force
 from services.geo_api.presence import repository as presence
-from services.geo_api.presence.crossing import LONGEST_PAUSE, Placed, crossed, may_cross
-from services.geo_api.presence.domain import Change, Stays, Transition, Visit, transitions
+from services.geo_api.presence.crossing import Placed, crossed, may_cross
+from services.geo_api.presence.domain import Stays, Transition, Visit, transitions
 from services.geo_api.presence.dwelling import Thresholds
 from services.geo_api.presence.matching import Fence, FenceMatch
+from services.geo_api.presence.rule import ArrivalRule
 from services.geo_api.presence.track import Track
 from services.geo_api.subjects.domain import SubjectState
 
@@ -34,10 +38,12 @@ async def advance(
     outcomes: Sequence[Outcome],
     states: Mapping[UUID, SubjectState],
     going_on: Iterable[Visit],
+    lasts: Mapping[UUID, Placed],
 ) -> Tracks:
     """Let each fix change its subject's visits; ``outcomes`` are ordered by occurrence.
 
-    ``going_on`` are the visits that a next fix may prolong, of these subjects and others.
+    ``going_on`` are the visits that a next fix may prolong, of these subjects and others,
+    ``lasts`` where each subject was last seen.
     """
     fences = tools.fences.current
     tracks = await _load(connection, tools, fences, outcomes, states, going_on)
@@ -53,7 +59,7 @@ async def advance(
         if outcome.verdict.arrives or outcome.verdict.tentative:
             outcome.presences = tuple(_presences(outcome, track, tools))
     _add_fences_left(outcomes, fences)
-    await _add_fences_crossed(tools, outcomes, states, tracks, fences)
+    _add_fences_crossed(tools.rule, outcomes, _Before(states, tracks, lasts), fences)
     return tracks
 
 
@@ -150,48 +156,50 @@ def _left_unmatched(outcome: Outcome) -> list[str]:
     return [store_id for store_id in left if store_id not in matched]
 
 
-async def _add_fences_crossed(
-    tools: Tools,
-    outcomes: Sequence[Outcome],
-    states: Mapping[UUID, SubjectState],
-    tracks: Tracks,
-    fences: FencesInForce,
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """Where each subject was right before a fix, within the group and before it."""
+
+    states: Mapping[UUID, SubjectState]
+    tracks: Tracks
+    lasts: Mapping[UUID, Placed]
+    _here: dict[Key, Placed | None] = field(default_factory=dict)
+
+    def note(self, key: Key, here: Placed | None) -> None:
+        self._here[key] = here
+
+    def of(self, key: Key, at: datetime) -> Placed | None:
+        """None where a check-in without a place lies between."""
+        subject, check_in_id = key
+        before = self.tracks[subject].before(check_in_id, at)
+        if before is not None and (subject, before) in self._here:
+            return self._here[subject, before]
+        state, last = self.states[subject], self.lasts.get(subject)
+        if last is None or state.last is None or last.at != state.last_occurred_at:
+            return None
+        return last if last.at < at and before in (None, state.last.check_in_id) else None
+
+
+def _add_fences_crossed(
+    rule: ArrivalRule, outcomes: Sequence[Outcome], before: _Before, fences: FencesInForce
 ) -> None:
     """Add to each outcome the fences that its subject passed through since the fix before."""
-    places = {outcome.check_in.key: placed(outcome.check_in) for outcome in outcomes}
-    for outcome in outcomes:
-        subject, now = outcome.check_in.subject_id, places[outcome.check_in.key]
-        if now is None:
+    places = [placed(outcome.check_in) for outcome in outcomes]
+    for outcome, here in zip(outcomes, places, strict=True):
+        before.note(outcome.check_in.key, here)
+    for outcome, now in zip(outcomes, places, strict=True):
+        if now is None or not outcome.counts:
             continue
-        before = tracks[subject].before(outcome.check_in.check_in_id, now.at)
-        if before is not None and (subject, before) in places:
-            last: Placed | None = places[subject, before]
-        else:
-            last = await _last_known(tools, states[subject], before, now)
-        if last is None or not outcome.counts or not may_cross(last, now, tools.rule):
+        last = before.of(outcome.check_in.key, now.at)
+        if last is None or not may_cross(last, now, rule):
             continue
-        seen = outcome.verdict.arrives | outcome.verdict.tentative | outcome.verdict.uncertain
-        for fence in crossed(fences.index, last.spot, now.spot, tools.rule, seen):
+        verdict = outcome.verdict
+        seen = verdict.arrives | verdict.tentative | verdict.uncertain
+        for fence in crossed(fences.index, last.spot, now.spot, rule, seen):
             if _in_force(fence, fences, now.at):
                 measured = fences.index.measure(fence.store_id, now.spot)
                 own = [match for match in measured if match.fence is fence]
                 outcome.matches = [*outcome.matches, *((match, Transition.CROSS) for match in own)]
-
-
-async def _last_known(
-    tools: Tools, state: SubjectState, before: UUID | None, now: Placed
-) -> Placed | None:
-    """The subject's last stored fix, if it is the one right before this and not too long ago.
-
-    None too where a check-in without a place lies between.
-    """
-    at = state.last_occurred_at
-    if at is None or state.last is None or not at < now.at <= at + LONGEST_PAUSE:
-        return None
-    if before not in (None, state.last.check_in_id):
-        return None
-    last = await last_fix(state, tools.day_keys)
-    return last if last is not None and last.at == at else None
 
 
 def _in_force(fence: Fence, fences: FencesInForce, at: datetime) -> bool:
@@ -261,21 +269,29 @@ def _visit_at(store_id: str, outcome: Outcome, track: Track) -> Visit | None:
     return next((v for v in here if v.entered_at <= moment <= v.last_inside_at), None)
 
 
-def settled(outcomes: Iterable[Outcome]) -> tuple[list[Visit], list[Visit]]:
-    """The visits to write and to remove after all changes of a group, each once."""
+class Settled(NamedTuple):
+    """What becomes of the rows of visits: those to make, to change and to remove."""
+
+    begun: list[Visit]
+    changed: list[Visit]
+    gone: list[Visit]
+
+
+def settled(outcomes: Iterable[Outcome]) -> Settled:
+    """The visits after all changes of a group, each once."""
+    stored: dict[UUID, Visit | None] = {}
     final: dict[UUID, Visit | None] = {}
-    known: dict[UUID, Visit] = {}
-    for change in (change for outcome in outcomes for change in outcome.changes):
-        _note(change, final, known)
-    kept = [visit for visit in final.values() if visit is not None]
-    gone = [known[visit_id] for visit_id, visit in final.items() if visit is None]
-    return kept, [visit for visit in gone if visit.visit_id in known]
-
-
-def _note(change: Change, final: dict[UUID, Visit | None], known: dict[UUID, Visit]) -> None:
-    if change.before is not None:
-        known.setdefault(change.before.visit_id, change.before)
-    if change.after is not None:
-        final[change.after.visit_id] = change.after
-    elif change.before is not None:
-        final[change.before.visit_id] = None
+    for outcome in outcomes:
+        for before, after in outcome.changes:
+            visit = after or before
+            if visit is not None:
+                stored.setdefault(visit.visit_id, before)
+                final[visit.visit_id] = after
+    settled = Settled([], [], [])
+    for visit_id, after in final.items():
+        before = stored[visit_id]
+        if after is not None:
+            (settled.begun if before is None else settled.changed).append(after)
+        elif before is not None:
+            settled.gone.append(before)
+    return settled

@@ -3,16 +3,15 @@
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 import orjson
 
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import CheckIn
-from services.geo_api.checkins.repository import NewReceipt
+from services.geo_api.checkins.repository import Key, NewCheckIn, NewReceipt
 from services.geo_api.checkins.service.exact import coarse_cell, seal_exact
-from services.geo_api.checkins.service.last_fix import seal_last
+from services.geo_api.checkins.service.last_fix import last_seen
 from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
 from services.geo_api.checkins.service.receipts import sealed
 from services.geo_api.checkins.service.stays import settled
@@ -34,58 +33,62 @@ async def statements(tools: Tools, decided: Decided) -> list[Statement]:
     outcomes = decided.outcomes
     days = {outcome.check_in.received_at.date() for outcome in outcomes}
     day_keys = {day: await tools.day_keys.prepare(day) for day in days}  # two around midnight
-    kept, gone = settled(outcomes)
+    exact = {o.check_in.key: _sealed_place(o.check_in, day_keys) for o in outcomes}
+    visits = settled(outcomes)
     return [
-        repository.writing(_columns(outcomes, day_keys, tools.rule.name)),
+        repository.writing([_row(o, exact, tools.rule.name) for o in outcomes]),
         repository.writing_receipts([_receipt(o, day_keys) for o in outcomes]),
-        *presence.writing(kept),
-        *presence.removing(gone),
+        *presence.beginning(visits.begun),
+        *presence.changing(visits.changed),
+        *presence.removing(visits.gone),
         *presence.naming([*_aliases(decided.tracks)]),
-        *subjects.touching(_seen(decided, day_keys)),
+        *subjects.touching(_seen(decided, exact)),
         *enqueuing(tools.feed_tables, [*_events(outcomes, decided.told)]),
     ]
 
 
 KeysByDay = Mapping[date, StorageKey]
+SealedPlaces = Mapping[Key, bytes | None]
 
 
-def _columns(
-    outcomes: Sequence[Outcome], day_keys: KeysByDay, rule: str
-) -> Mapping[str, list[Any]]:
-    check_ins = [outcome.check_in for outcome in outcomes]
-    verdicts = [outcome.verdict for outcome in outcomes]
-    consents = [outcome.consent for outcome in outcomes]
-    return {
-        "subjects": [c.subject_id for c in check_ins],
-        "ids": [c.check_in_id for c in check_ins],
-        "received": [c.received_at for c in check_ins],
-        "occurred": [c.occurred_at for c in check_ins],
-        "kinds": [c.kind.value for c in check_ins],
-        "evidence": [c.evidence.value for c in check_ins],
-        "trust": [outcome.trust.score for outcome in outcomes],
-        "flags": [",".join(outcome.trust.flags) for outcome in outcomes],
-        "datums": [c.datum for c in check_ins],
-        "accuracies": [c.accuracy_m for c in check_ins],
-        "exact": [seal_exact(c, day_keys[c.received_at.date()]) for c in check_ins],
-        "cells": [coarse_cell(c) for c in check_ins],
-        "arrives": [",".join(sorted(v.arrives)) for v in verdicts],
-        "tentative": [",".join(sorted(v.tentative)) for v in verdicts],
-        "uncertain": [",".join(sorted(v.uncertain)) for v in verdicts],
-        "rules": [rule] * len(outcomes),
-        "counts": [outcome.counts for outcome in outcomes],
-        "signals": [orjson.dumps(dict(c.signals)).decode() for c in check_ins],
-        "purposes": [consent.purpose.value for consent in consents],
-        "versions": [consent.version for consent in consents],
-        "given": [consent.given_at for consent in consents],
-        "sources": [c.source for c in check_ins],
-    }
+def _sealed_place(check_in: CheckIn, day_keys: KeysByDay) -> bytes | None:
+    return seal_exact(check_in, day_keys[check_in.received_at.date()])
+
+
+def _row(outcome: Outcome, exact: SealedPlaces, rule: str) -> NewCheckIn:
+    check_in, verdict = outcome.check_in, outcome.verdict
+    consent, trust = outcome.consent, outcome.trust
+    return NewCheckIn(
+        check_in.subject_id,
+        check_in.check_in_id,
+        check_in.received_at,
+        check_in.occurred_at,
+        check_in.kind,
+        check_in.evidence,
+        trust.score,
+        ",".join(trust.flags),
+        check_in.datum,
+        check_in.accuracy_m,
+        exact[check_in.key],
+        coarse_cell(check_in),
+        ",".join(sorted(verdict.arrives)),
+        ",".join(sorted(verdict.tentative)),
+        ",".join(sorted(verdict.uncertain)),
+        rule,
+        outcome.counts,
+        orjson.dumps(dict(check_in.signals)).decode(),
+        consent.purpose,
+        consent.version,
+        consent.given_at,
+        check_in.source,
+    )
 
 
 def _receipt(outcome: Outcome, day_keys: KeysByDay) -> NewReceipt:
     check_in, answer = outcome.check_in, outcome.answer
     assert answer is not None  # noqa: S101 - every outcome that is written was answered
-    seals = sealed(check_in, answer, day_keys[check_in.received_at.date()])
-    return NewReceipt(check_in.key, check_in.request_hash, check_in.received_at, *seals)
+    kept = sealed(check_in, answer, day_keys[check_in.received_at.date()])
+    return NewReceipt(*check_in.key, check_in.request_hash, check_in.received_at, kept)
 
 
 def _aliases(tracks: Mapping[UUID, Track]) -> Iterator[tuple[UUID, UUID, UUID]]:
@@ -94,7 +97,7 @@ def _aliases(tracks: Mapping[UUID, Track]) -> Iterator[tuple[UUID, UUID, UUID]]:
             yield subject, former, present
 
 
-def _seen(decided: Decided, day_keys: KeysByDay) -> list[subjects.Seen]:
+def _seen(decided: Decided, exact: SealedPlaces) -> list[subjects.Seen]:
     """What each subject's row has to remember; by the order of occurrence the last one stands."""
     latest = {outcome.check_in.subject_id: outcome.check_in for outcome in decided.outcomes}
     seen = []
@@ -102,7 +105,6 @@ def _seen(decided: Decided, day_keys: KeysByDay) -> list[subjects.Seen]:
         state, maybe = decided.states[subject], decided.tracks[subject].stays.maybe
         known = state.last_occurred_at
         is_last = known is None or check_in.occurred_at >= known
-        key = day_keys[check_in.received_at.date()]
         seen.append(
             subjects.Seen(
                 subject,
@@ -110,7 +112,7 @@ def _seen(decided: Decided, day_keys: KeysByDay) -> list[subjects.Seen]:
                 check_in.received_at,
                 told=subject in decided.told,
                 erased_at=state.erased_at,
-                last=seal_last(check_in, key) if is_last else None,
+                last=last_seen(check_in, exact[check_in.key]) if is_last else None,
                 maybe=orjson.dumps(maybe).decode() if maybe else None,
             )
         )
@@ -153,7 +155,7 @@ def _check_in(outcome: Outcome) -> PreparedEvent:
         received_at=check_in.received_at,
         store_id=outcome.verdict.deepest_store,
         data={
-            "check_in_id": check_in.check_in_id,
+            "check_in_id": str(check_in.check_in_id),
             "kind": check_in.kind,
             "store_ids": list(dict.fromkeys(inside)),
             "accuracy_m": check_in.accuracy_m,
@@ -177,12 +179,12 @@ def _coupon_granted(check_in: CheckIn, coupon: GrantedCoupon) -> PreparedEvent:
         received_at=check_in.received_at,
         store_id=coupon.store_id,
         data={
-            "coupon_id": coupon.coupon_id,
+            "coupon_id": str(coupon.coupon_id),
             "offer_id": coupon.offer_id,
             "offer_version": coupon.offer_version,
             "title": coupon.title,
-            "visit_id": coupon.visit_id,
-            "check_in_id": coupon.check_in_id,
+            "visit_id": None if coupon.visit_id is None else str(coupon.visit_id),
+            "check_in_id": str(coupon.check_in_id),
             "valid_until": coupon.valid_until,
         },
     )
@@ -197,5 +199,5 @@ def _invitation_shown(outcome: Outcome, invitation: ShownInvitation) -> Prepared
         time=check_in.received_at,
         received_at=check_in.received_at,
         store_id=outcome.verdict.deepest_store,
-        data={"check_in_id": check_in.check_in_id, "campaign": invitation.campaign},
+        data={"check_in_id": str(check_in.check_in_id), "campaign": invitation.campaign},
     )

@@ -28,8 +28,36 @@ BEGIN
 END $$
 """
 
+# A group of rows is written as one array of one of these types. Another form of row gets a type of
+# another name: processes of the version before go on with theirs.
+ROWS = {
+    "new_check_in": """
+        subject_id uuid, check_in_id uuid, received_at timestamptz, occurred_at timestamptz,
+        kind text, evidence text, trust smallint, flags text, datum text, accuracy_m float8,
+        exact bytea, cell bigint, arrives text, tentative text, uncertain text, rule text,
+        counts boolean, signals text, consent_purpose text, consent_version text,
+        consent_given_at timestamptz, source text
+    """,
+    "new_receipt": """
+        subject_id uuid, check_in_id uuid, request_hash bytea, received_at timestamptz,
+        answer bytea
+    """,
+    "new_visit": """
+        subject_id uuid, visit_id uuid, store_id text, state text, entered_at timestamptz,
+        last_inside_at timestamptz, left_at timestamptz, closed_by text, provisional boolean,
+        revision integer, last_received_at timestamptz, dwelled text, ended_at timestamptz,
+        unfenced boolean
+    """,
+    "seen_subject": """
+        subject_id uuid, occurred_at timestamptz, received_at timestamptz, told boolean,
+        erased_at timestamptz, check_in_id uuid, day date, exact bytea, maybe text
+    """,
+}
+
 
 def upgrade() -> None:
+    for name, columns in ROWS.items():
+        op.execute(f"CREATE TYPE geo.{name} AS ({columns})")
     op.create_table(
         "check_in_receipts",
         sa.Column("subject_id", sa.Uuid(), nullable=False),
@@ -37,7 +65,6 @@ def upgrade() -> None:
         sa.Column("request_hash", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("answer", sa.LargeBinary(), nullable=True),
-        sa.Column("explanation", sa.LargeBinary(), nullable=True),
         sa.Column("reduced", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("subject_id", "check_in_id", name=op.f("pk_check_in_receipts")),
         schema="geo",
@@ -835,3 +862,5 @@ def downgrade() -> None:
         postgresql_where="reduced IS NULL",
     )
     op.drop_table("check_in_receipts", schema="geo")
+    for name in ROWS:
+        op.execute(f"DROP TYPE geo.{name}")

@@ -83,7 +83,7 @@ def _entered(
         store_id=visit.store_id,
         revision=revision or visit.revision,
         retracted=retracted,
-        data={"visit_id": visit.visit_id},
+        data={"visit_id": str(visit.visit_id)},
     )
 
 
@@ -100,7 +100,7 @@ def _dwell(
         store_id=visit.store_id,
         revision=revision,
         retracted=retracted,
-        data={"visit_id": visit.visit_id, "entered_at": visit.entered_at, "dwell_s": dwell_s},
+        data={"visit_id": str(visit.visit_id), "entered_at": visit.entered_at, "dwell_s": dwell_s},
     )
 
 
@@ -108,7 +108,7 @@ def _closing(
     visit: Visit, received_at: datetime, *, revision: int, retracted: bool = False
 ) -> PreparedEvent:
     data: dict[str, Any] = {
-        "visit_id": visit.visit_id,
+        "visit_id": str(visit.visit_id),
         "entered_at": visit.entered_at,
         "left_at": visit.left_at,
         "closed_by": visit.closed_by,

@@ -10,79 +10,38 @@ import contextlib
 import gc
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 
 import asyncpg
-import orjson
 import structlog
 from sqlalchemy import make_url
 
+from services.geo_api.adapters.fence_rows import (
+    QUERY_TIMEOUT_S,
+    VERSION,
+    Changed,
+    StoreInfo,
+    read_changed,
+)
 from services.geo_api.evidence.codes import name_of
-from services.geo_api.places.hours import Hours, status
-from services.geo_api.places.hours_json import decode_hours, decode_schedule
 from services.geo_api.places.repository import CHANNEL
-from services.geo_api.presence.matching import Fence, FenceIndex
+from services.geo_api.presence.matching import FenceIndex
 from shared.connecting import connect
 from shared.errors import Unavailable
-from shared.geo import Area, Circle, LonLat, Shape
+
+__all__ = ["POLL_S", "FenceSnapshot", "LiveFences", "StoreInfo"]
 
 POLL_S = 0.5
 
-_QUERY_TIMEOUT_S = 3.0
-_LOAD_TIMEOUT_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
-_ROWS_AT_ONCE = 5_000
 _NOTHING_HELD = -1
-
-_VERSION = "SELECT COALESCE((SELECT version FROM geo.fence_index_version WHERE id = 1), 0)"
-
-_CHANGED_STORES = """
-    SELECT store_id, name, brand, timezone, tags, hours::text AS hours, code_edition,
-        ST_X(location::geometry) AS lon, ST_Y(location::geometry) AS lat,
-        closed_at IS NOT NULL AS closed
-    FROM geo.stores
-    WHERE index_version > $1 AND (closed_at IS NULL OR $1 >= 0)
-"""
-
-_CHANGED_GEOFENCES = """
-    SELECT g.geofence_id, g.store_id, g.version, g.closed_at IS NOT NULL AS closed, v.radius_m,
-        v.schedule::text AS schedule, v.dwell_s,
-        ST_X(v.center::geometry) AS lon, ST_Y(v.center::geometry) AS lat,
-        ST_AsBinary(v.area) AS area
-    FROM geo.geofences AS g
-    JOIN geo.geofence_versions AS v ON v.geofence_id = g.geofence_id AND v.version = g.version
-    WHERE g.index_version > $1 AND (g.closed_at IS NULL OR $1 >= 0)
-"""
 
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StoreInfo:
-    """What deciding needs to know of a store that is not closed for good.
-
-    ``position`` is (longitude, latitude) in WGS 84; ``code_edition`` is that of its printed codes.
-    """
-
-    store_id: str
-    name: str
-    brand: str | None
-    timezone: str
-    tags: frozenset[str]
-    hours: Hours | None = None
-    position: tuple[float, float] = (0.0, 0.0)
-    code_edition: int = 1
-
-    def is_open(self, at: datetime) -> bool:
-        """Whether its opening hours let it be open at ``at``; unknown ones do."""
-        return status(self.hours, self.timezone, at).open
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +55,6 @@ class FenceSnapshot:
     stores: Mapping[str, StoreInfo]
     version: int
     by_name: Mapping[bytes, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Changed:
-    """What the database has beyond the version held."""
-
-    version: int
-    stores: Sequence[Mapping[str, Any]]
-    geofences: Sequence[Mapping[str, Any]]
 
 
 @dataclass(slots=True)
@@ -175,7 +125,7 @@ class LiveFences:
         plain = make_url(self.url).set(drivername="postgresql")
         connection = await connect(
             plain.render_as_string(hide_password=False),
-            timeout=_QUERY_TIMEOUT_S,
+            timeout=QUERY_TIMEOUT_S,
             server_settings={"application_name": "solomo_fences"},
         )
         try:
@@ -213,7 +163,7 @@ class LiveFences:
     async def _refresh(self, connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
         """Whether there was a new version, which then is in force."""
         asked_at = self.monotonic()
-        version = await connection.fetchval(_VERSION, timeout=_QUERY_TIMEOUT_S)
+        version = await connection.fetchval(VERSION, timeout=QUERY_TIMEOUT_S)
         held = self._current
         if held is not None and version == held.version:
             self._confirmed_at = asked_at
@@ -221,7 +171,7 @@ class LiveFences:
         if held is not None and version < held.version:
             held = None  # another database, or an older state of it: begin anew
         asked_at = self.monotonic()
-        changed = await _read(connection, _NOTHING_HELD if held is None else held.version)
+        changed = await read_changed(connection, _NOTHING_HELD if held is None else held.version)
         self._current = await asyncio.to_thread(_combine, held, changed)
         if held is None:
             gc.freeze()  # what stays is looked through no more, which would halt everything
@@ -230,86 +180,30 @@ class LiveFences:
         return True
 
 
-async def _read(connection: "asyncpg.Connection[asyncpg.Record]", held_version: int) -> _Changed:
-    """All that is newer than ``held_version``, as of one moment."""
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        version = await connection.fetchval(_VERSION, timeout=_QUERY_TIMEOUT_S)
-        stores = await _fetch(connection, _CHANGED_STORES, held_version)
-        geofences = await _fetch(connection, _CHANGED_GEOFENCES, held_version)
-    return _Changed(version, stores, geofences)
-
-
-async def _fetch(
-    connection: "asyncpg.Connection[asyncpg.Record]", query: str, held_version: int
-) -> Sequence[Mapping[str, Any]]:
-    """In portions, so that other requests have their turn in between."""
-    rows: list[Any] = []
-    async with asyncio.timeout(_LOAD_TIMEOUT_S):
-        cursor = await connection.cursor(query, held_version)
-        while portion := await cursor.fetch(_ROWS_AT_ONCE):
-            rows += portion
-    return rows
-
-
-def _combine(held: FenceSnapshot | None, changed: _Changed) -> FenceSnapshot:
+def _combine(held: FenceSnapshot | None, changed: Changed) -> FenceSnapshot:
     """The next snapshot. What did not change is the same object as before."""
     stores, by_name = _combine_stores(held, changed)
-    fences = [_fence(row) for row in changed.geofences if not row["closed"]]
     if held is None:
-        index = FenceIndex.build(fences, changed.version)
-    elif changed.geofences:
-        gone = [row["geofence_id"] for row in changed.geofences if row["closed"]]
-        index = held.index.changed(fences, gone, changed.version)
+        index = FenceIndex.build(changed.fences, changed.version)
+    elif changed.fences or changed.gone:
+        index = held.index.changed(changed.fences, changed.gone, changed.version)
     else:
         index = held.index
     return FenceSnapshot(index, stores, changed.version, by_name)
 
 
 def _combine_stores(
-    held: FenceSnapshot | None, changed: _Changed
+    held: FenceSnapshot | None, changed: Changed
 ) -> tuple[Mapping[str, StoreInfo], Mapping[bytes, str]]:
     """The stores by id, and their ids by what stands for them in codes."""
-    if held is not None and not changed.stores:
+    if held is not None and not changed.stores and not changed.closed:
         return held.stores, held.by_name
     stores = {} if held is None else dict(held.stores)
     by_name = {} if held is None else dict(held.by_name)
-    for row in changed.stores:
-        store_id = row["store_id"]
-        if row["closed"]:
-            stores.pop(store_id, None)
-            by_name.pop(name_of(store_id), None)
-        else:
-            stores[store_id] = _store(row)
-            by_name[name_of(store_id)] = store_id
+    for store_id in changed.closed:
+        stores.pop(store_id, None)
+        by_name.pop(name_of(store_id), None)
+    for store in changed.stores:
+        stores[store.store_id] = store
+        by_name[name_of(store.store_id)] = store.store_id
     return MappingProxyType(stores), MappingProxyType(by_name)
-
-
-def _store(row: Mapping[str, Any]) -> StoreInfo:
-    hours = row["hours"]
-    return StoreInfo(
-        row["store_id"],
-        row["name"],
-        row["brand"],
-        row["timezone"],
-        frozenset(row["tags"]),
-        None if hours is None else decode_hours(orjson.loads(hours)),
-        (row["lon"], row["lat"]),
-        row["code_edition"],
-    )
-
-
-def _fence(row: Mapping[str, Any]) -> Fence:
-    shape: Shape
-    if row["area"] is None:
-        shape = Circle(LonLat(row["lon"], row["lat"]), row["radius_m"])
-    else:
-        shape = Area.of_wkb(row["area"])
-    schedule = row["schedule"]
-    return Fence(
-        row["geofence_id"],
-        row["store_id"],
-        row["version"],
-        shape,
-        None if schedule is None else decode_schedule(orjson.loads(schedule)),
-        tuple(row["dwell_s"]),
-    )

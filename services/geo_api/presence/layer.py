@@ -50,7 +50,8 @@ class Layer:
     _by_store: "array[int]"
 
     @classmethod
-    def build(cls, fences: Iterable[Fence]) -> "Layer":
+    def build(cls, fences: Iterable[Fence], *, anew: bool = False) -> "Layer":
+        """``anew`` makes the fences once more, one beside the other in memory, in their order."""
         given = sorted(fences, key=_by_id)
         shapes = [fence.shape for fence in given]
         ranks = by_vicinity(shapes)
@@ -59,10 +60,10 @@ class Layer:
         stores = [fence.store_id for fence in given]
         by_store = numbers[sorted(range(len(given)), key=stores.__getitem__)]
         table = FenceTable.build(shapes, ranks)
-        # Made anew, since where an object is in memory goes by when it was made.
-        ordered = tuple([_again(given[rank]) for rank in ranks.tolist()])
+        ordered = map(given.__getitem__, ranks.tolist())
         columns = (ranks.astype(np.int32), numbers, by_store)
-        return cls(ordered, table, *(array("i", column.tobytes()) for column in columns))
+        fences = tuple(map(_again, ordered) if anew else ordered)
+        return cls(fences, table, *(array("i", column.tobytes()) for column in columns))
 
     def __len__(self) -> int:
         return len(self._fences)

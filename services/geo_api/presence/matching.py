@@ -38,7 +38,7 @@ class FenceIndex:
     @classmethod
     def build(cls, fences: Collection[Fence], version: int) -> "FenceIndex":
         """An index of the fences; shapes met in an earlier version keep what they worked out."""
-        return cls(version, Layer.build(fences))
+        return cls(version, Layer.build(fences, anew=True))
 
     def changed(
         self, fences: Collection[Fence], gone: Collection[str], version: int
@@ -51,7 +51,7 @@ class FenceIndex:
         changed = self._changed.union(held, filter(self._whole.holds, gone))
         if len(changed) > _MOST_RECENT:
             left = (f for f in self._whole.fences if f.geofence_id not in changed)
-            return self.build([*left, *held.values()], version)
+            return FenceIndex(version, Layer.build([*left, *held.values()]))
         return FenceIndex(version, self._whole, Layer.build(held.values()), changed)
 
     @property
@@ -60,7 +60,7 @@ class FenceIndex:
 
     def settled(self) -> "FenceIndex":
         """The same fences in a single layer, which is a little quicker to ask."""
-        return self if self.is_settled else self.build(self.fences, self.version)
+        return self if self.is_settled else FenceIndex(self.version, Layer.build(self.fences))
 
     @property
     def fences(self) -> tuple[Fence, ...]:

@@ -49,13 +49,19 @@ def _by_direction(outlines: Outlines, outline: int, x: float, y: float) -> tuple
 
     The piece in the direction of the place tells how far the nearest can be at most.
     """
-    ahead = _towards(outlines, outline, (x, y), 0.0)
-    found = _least(outlines, ahead, x, y)
+    first, last = outlines.start[outline], outlines.start[outline + 1] - 1
+    angle = outlines.angle
+    turn = (math.atan2(y, x) - angle[first]) % math.tau
+    ahead = bisect_right(angle, turn, first + 1, last) - 1
+    found = _least(outlines, (ahead,), x, y)
     from_middle = x * x + y * y
     if from_middle <= _CENTRAL * found[0]:
         return _by_vertices(outlines, outline, x, y)
+    gap = math.asin(math.sqrt(found[0] / from_middle)) + _ANGLE_SLACK
+    if first < ahead < last - 1 and angle[ahead] < turn - gap and turn + gap < angle[ahead + 1]:
+        return found
     around = _towards(outlines, outline, (x, y), found[0] / from_middle)
-    return found if around == ahead else _least(outlines, around, x, y)
+    return _least(outlines, around, x, y)
 
 
 def _towards(

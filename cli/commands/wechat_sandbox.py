@@ -3,24 +3,23 @@
 import argparse
 import asyncio
 import json
+from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
-
-import httpx
 
 from cli.arguments import between
-from cli.client import checked_url
-from cli.home import MAX_PORT, Home
+from cli.client import add_connection_arguments, bearer, geo_url
+from cli.home import MAX_PORT
 from cli.output import CommandFailed, Output
 from cli.processes import listener, port_is_free
-from cli.rows import pairs
+from cli.rehearsal import StandIn, connect, record_of
 
 PORT = 8010
 
 _EXAMPLES = """examples:
   ./solomo wechat-sandbox                     start it, and say how to connect an installation
-  ./solomo wechat-sandbox --act mei scan account=shop scene=store-1
-                                              in another terminal: somebody scans a poster
+  ./solomo wechat-sandbox --connect           in another terminal: put its accounts there
+  ./solomo wechat-sandbox --act mei scan scene=store-1
+                                              somebody scans a poster of the shop's
   ./solomo wechat-sandbox --act mei open account=shop-mini
                                               open the mini-program: gives a login code
 docs/wechat.md, section Rehearsal, tells what people can do there and which faults can be ordered.
@@ -32,17 +31,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     add = parser.add_argument
     add("--port", type=between(1, MAX_PORT), default=PORT, metavar="PORT",
-        help=f"on this machine (default: {PORT})")  # fmt: skip
-    add("--geo-url", metavar="URL",
-        help="whose callbacks the pushes go to; default: this installation's geo_api")  # fmt: skip
+        help=f"where it listens, on this machine (default: {PORT})")  # fmt: skip
     add("--seed", default="1", metavar="TEXT",
         help="other app ids, secrets and openids; the same seed gives the same (default: 1)")  # fmt: skip
+    add("--connect", action="store_true",
+        help="put the accounts of the running one into an installation, and check the callbacks")  # fmt: skip
     add("--act", nargs="+", metavar=("PERSON", "ACT"),
         help="let a person of the running one do something: PERSON ACT [key=value ...]")  # fmt: skip
+    add_connection_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
-    return _act(arguments, output) if arguments.act else _serve(arguments, output)
+    if arguments.act:
+        told = StandIn(arguments.port).act(arguments.act)
+        output.result(told, json.dumps(told, indent=2, ensure_ascii=False))
+        return 0
+    return _connect(arguments, output) if arguments.connect else _serve(arguments, output)
+
+
+def _connect(arguments: argparse.Namespace, output: Output) -> int:
+    """1 says that pushes of an account will not arrive."""
+    found = connect(
+        StandIn(arguments.port), geo_url(arguments), bearer(arguments, "server")
+    )  # fmt: skip
+    for account_id, one in found.items():
+        state = "its callback answers" if one["verified"] else f"no pushes: {one['why']}"
+        output.say(f"{account_id}: connected, {state}")
+    output.result(found)
+    return 0 if all(one["verified"] for one in found.values()) else 1
 
 
 def _serve(arguments: argparse.Namespace, output: Output) -> int:
@@ -53,89 +69,35 @@ def _serve(arguments: argparse.Namespace, output: Output) -> int:
     if not port_is_free(arguments.port):
         by = listener(arguments.port) or "another program"
         raise CommandFailed(f"Port {arguments.port} is taken by {by}.", "Name another: --port PORT")
-    geo_url = checked_url(arguments.geo_url or Home.find().settings().geo_url)
     app = create_app(seed=arguments.seed, hosts=HOSTS)
-    accounts = furnish(app.state.world, geo_url)
-    document = _document(f"http://127.0.0.1:{arguments.port}", geo_url, accounts)
-    output.result(document, _told(document))
+    accounts = furnish(app.state.world, geo_url(arguments))
+    url = f"http://127.0.0.1:{arguments.port}"
+    document = {
+        "url": url,
+        "settings": {"SOLOMO_WECHAT_API_BASES": url, "SOLOMO_WECHAT_MP_BASE": url},
+        "accounts": {one.account_id: record_of(asdict(one)) for one in accounts},
+    }
+    output.result(
+        document, _told(document, "" if arguments.port == PORT else f" --port {arguments.port}")
+    )
     asyncio.run(server_of(app, arguments.port).serve())
     return 0
 
 
-def _document(url: str, geo_url: str, accounts: tuple[Any, ...]) -> dict[str, Any]:
-    return {
-        "url": url,
-        "geo_url": geo_url,
-        "settings": {"SOLOMO_WECHAT_API_BASES": url, "SOLOMO_WECHAT_MP_BASE": url},
-        "accounts": {one.account_id: _record(one) for one in accounts},
-    }
-
-
-def _record(account: Any) -> dict[str, Any]:
-    """What ``PUT /v1/wechat/accounts/{account_id}`` takes."""
-    return {
-        "kind": account.kind,
-        "name": f"Rehearsal: {account.account_id}",
-        "app_id": account.app_id,
-        "original_id": account.original_id,
-        "format": account.format,
-        "mode": account.mode,
-        "token": account.token,
-        "aes_key": account.aes_key,
-        "app_secret": account.app_secret,
-        "location_datum": "wgs84",
-    }
-
-
-def _told(document: dict[str, Any]) -> str:
-    settings = " ".join(f"{name}={value}" for name, value in document["settings"].items())
-    lines = [
-        f"WeChat's stand-in listens at {document['url']} (its interface: {document['url']}/docs).",
-        "Connect this installation to it, in another terminal:",
-        f"  {settings} ./solomo up",
-    ]
-    for account_id, record in document["accounts"].items():
-        lines += [
-            f"  curl -sX PUT {document['geo_url']}/v1/wechat/accounts/{account_id} \\",
-            '    -H "Authorization: Bearer $(./solomo token server)" \\',
-            f"    -H 'Content-Type: application/json' -d '{json.dumps(record)}'",
-        ]
-    lines += [
-        "Then let somebody scan a poster:",
-        "  ./solomo wechat-sandbox --act mei scan account=shop scene=store-1",
+def _told(document: dict[str, Any], port: str) -> str:
+    settings, record = document["settings"], document["accounts"]["shop"]
+    given = " ".join(f"{name}={value}" for name, value in settings.items())
+    shown = ("app_id", "app_secret", "token", "aes_key", "original_id", "mode", "format")
+    return "\n".join([
+        f"WeChat's stand-in listens at {document['url']}; its interface: {document['url']}/docs",
+        f"It has the accounts {' and '.join(document['accounts'])} and the people mei and ada. shop:",
+        *(f"  {name:12}{record[name]}" for name in shown),
+        "Connect an installation to it, in another terminal:",
+        f"  {given} ./solomo up",
+        f"  ./solomo wechat-sandbox{port} --connect",
+        "Let somebody scan a poster:",
+        f"  ./solomo wechat-sandbox{port} --act mei scan scene=store-1",
+        "Back to WeChat itself:",
+        f"  {' '.join(f'{name}=' for name in settings)} ./solomo up",
         "Ctrl-C ends it; it keeps nothing.",
-    ]
-    return "\n".join(lines)
-
-
-def _act(arguments: argparse.Namespace, output: Output) -> int:
-    """Values that read as JSON are taken as such: ``latitude=31.2``, ``answers={"a": "accept"}``."""
-    if len(arguments.act) < 2:  # noqa: PLR2004 - the two words that must be there
-        raise CommandFailed("--act needs a person and what they do.", "Such as: --act mei follow")
-    person, act, *words = arguments.act
-    fields = {name: _value(text) for name, text in pairs("--act", words)}
-    url = f"http://127.0.0.1:{arguments.port}/sandbox/people/{person}/acts"
-    try:
-        answer = httpx.post(url, json={"act": act, "account": "shop", **fields}, trust_env=False)
-    except httpx.TransportError as error:
-        hint = "Start it: ./solomo wechat-sandbox"
-        raise CommandFailed(f"Nothing answers at {urlsplit(url).netloc}.", hint) from error
-    if answer.is_error:
-        raise CommandFailed(_why(answer))
-    output.result(answer.json(), json.dumps(answer.json(), indent=2, ensure_ascii=False))
-    return 0
-
-
-def _why(answer: httpx.Response) -> str:
-    """The sentence of a refusal, or what is wrong with each field."""
-    detail = answer.json()["detail"]
-    if isinstance(detail, str):
-        return detail
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in detail)
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    ])  # fmt: skip

@@ -7,6 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -16,11 +20,55 @@ from cli.home import PROJECT
 from cli.processes import unused_port
 
 
+class Installation(ThreadingHTTPServer):
+    """A small server that takes accounts, and answers callbacks as WeChat wants it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.accounts: dict[str, dict[str, Any]] = {}
+        self.bearers: set[str | None] = set()
+        self.echoes = True
+
+
+class Answering(BaseHTTPRequestHandler):
+    server: Installation
+
+    def do_GET(self) -> None:
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        self._answer(200, query["echostr"].encode() if self.server.echoes else b"no")
+
+    def do_PUT(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.accounts[self.path] = body
+        self.server.bearers.add(self.headers["Authorization"])
+        self._answer(201, b"{}")
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
 @pytest.fixture(scope="module")
-def running() -> Iterator[tuple[int, dict[str, object]]]:
+def installation() -> Iterator[Installation]:
+    with Installation() as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def running(installation: "Installation") -> Iterator[tuple[int, dict[str, object]]]:
     """Its port, and what it printed with ``--json``."""
     port = unused_port()
-    words = ["wechat-sandbox", "--json", "--port", str(port), "--geo-url", "http://127.0.0.1:9"]
+    words = ["wechat-sandbox", "--json", "--port", str(port), "--geo-url", installation.url]
     with subprocess.Popen(
         [sys.executable, "-m", "cli", *words],
         cwd=PROJECT,
@@ -58,6 +106,30 @@ def test_it_tells_what_an_installation_needs_and_gives_tokens_for_it(
     token = httpx.post(f"{document['url']}/cgi-bin/stable_token", json=asked).json()
     assert token["expires_in"] == 7_200
     assert account["mode"] == "secure"
+
+
+def test_its_accounts_are_put_into_an_installation_and_the_callbacks_checked(
+    running: tuple[int, dict[str, object]],
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    port, document = running
+    monkeypatch.setenv("SOLOMO_TOKEN", "a-server-token")
+    words = ["wechat-sandbox", "--json", "--port", str(port), "--geo-url", installation.url]
+
+    assert main([*words, "--connect"]) == 0
+
+    assert json.loads(capsys.readouterr().out)["shop"] == {"verified": True, "why": None}
+    put = {path.rsplit("/", 1)[1]: body for path, body in installation.accounts.items()}
+    assert put == document["accounts"]
+    assert installation.bearers == {"Bearer a-server-token"}
+    assert put["shop-mini"]["outreach"]["coupon"]["data"]["thing1"] == "{title}"
+
+    installation.echoes = False
+    assert main([*words, "--connect"]) == 1
+    told = json.loads(capsys.readouterr().out)["shop"]
+    assert told["why"] == "it did not answer the echostr alone"
 
 
 def test_people_act_by_command(

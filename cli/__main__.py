@@ -32,6 +32,7 @@ COMMANDS = {
     "replay": Command("cli.commands.replay", "send the check-ins of a file"),
     "demo": Command("cli.commands.demo", "walk seeded visitors about a small city"),
     "simulate": Command("cli.commands.simulate", "compare rules of arrival on simulated people"),
+    "wechat": Command("cli.commands.wechat", "add, check and show WeChat accounts"),
     "dump": Command("cli.commands.dump", "print the state, for comparing two runs"),
     "check-matching": Command(
         "cli.commands.check_matching", "compare matching in memory with PostGIS, point by point"

@@ -35,6 +35,7 @@ from services.geo_api.redrawing import endpoints as redrawing
 from services.geo_api.sessions import endpoints as sessions
 from services.geo_api.settings import GeoSettings
 from services.geo_api.tables import FEED, IDEMPOTENCY, REVOKED_TOKENS
+from services.geo_api.wechat.accounts import endpoints as accounts
 from services.geo_api.wechat.accounts.live import LiveAccounts
 from services.geo_api.wechat.accounts.tokens import TokenStore
 from services.geo_api.wechat.tools import WeChatTools
@@ -52,6 +53,7 @@ from shared.ids import swift_uuid7
 from shared.keys import load_geo_keys
 from shared.memory import settle
 from shared.wechat.client import WeChatClient
+from shared.wechat.probing import Probe
 from shared.wechat.quotas import Quotas
 
 MAX_FENCES_AGE_S = 5.0
@@ -80,7 +82,12 @@ def create_app(
     app.include_router(checkins.busiest)
     app.include_router(explanations.router)
     parts = (checkins, redemptions, sessions, visits, offers, monitoring, evidence, places)
-    for part in (*parts, audience, redrawing):  # monitoring first: it is no geofence of that name
+    for part in (
+        *parts,
+        audience,
+        redrawing,
+        accounts,
+    ):  # monitoring first: it is no geofence of that name
         app.include_router(part.router)
     app.include_router(feed_router(FEED))
     instrument(app, "geo_api", app.state.settings)
@@ -118,8 +125,12 @@ async def _follow(app: FastAPI, stack: AsyncExitStack) -> None:
     state.fences = LiveFences(settings.geo_database_url)
     state.monitor = Monitor(state.fences)
     state.offers = LiveOffers(settings.geo_database_url)
-    state.accounts = LiveAccounts(settings.geo_database_url, state.keys.storage)
-    followed = {"fences": state.fences, "offers": state.offers, "wechat_accounts": state.accounts}
+    state.wechat_accounts = LiveAccounts(settings.geo_database_url, state.keys.storage)
+    followed = {
+        "fences": state.fences,
+        "offers": state.offers,
+        "wechat_accounts": state.wechat_accounts,
+    }
     for name, live in followed.items():
         await live.start()
         stack.push_async_callback(live.stop)
@@ -178,8 +189,9 @@ def _converse(app: FastAPI, stack: AsyncExitStack) -> None:
         clock=state.clock,
         feed=state.feed,
         feed_tables=FEED,
-        accounts=state.accounts,
+        accounts=state.wechat_accounts,
         client=client,
+        probe=Probe(state.transport),
     )
 
 

@@ -11,6 +11,7 @@ from shared.feed.tables import FeedTables
 from shared.keys import GeoKeys
 from shared.wechat.answers import TokenSource
 from shared.wechat.client import WeChatClient
+from shared.wechat.probing import Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class WeChatTools:
     feed_tables: FeedTables
     accounts: LiveAccounts
     client: WeChatClient
+    probe: Probe
 
     @property
     def tokens(self) -> TokenSource:

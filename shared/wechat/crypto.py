@@ -102,7 +102,7 @@ class MessageCipher:
             _decrypted(self._cipher, _decoded(encrypted), _MESSAGE_BLOCK), _MESSAGE_BLOCK
         )
         end = _HEAD + int.from_bytes(plain[_RANDOM:_HEAD], "big")
-        if len(plain) < _HEAD or not hmac.compare_digest(plain[end:], self._app_id):
+        if not hmac.compare_digest(plain[end:], self._app_id):
             raise _does_not_open()
         return plain[_HEAD:end]
 

@@ -80,7 +80,8 @@ ALIGNED = framed(b"m" * (64 - 20 - len(APP_ID)))
 
 DAMAGED = {
     "padding of no byte": ALIGNED[:-1] + b"\0",
-    "padding of 33": ALIGNED + b"\x21" * 64,
+    "padding of 33": framed(b"m" * (63 - 20 - len(APP_ID))) + b"\x21" * 33,
+    "padding of 64": ALIGNED + b"\x40" * 64,
     "padding of 255": ALIGNED + b"\xff" * 32,
     "padding that differs": ALIGNED + b"\x1f" + b"\x20" * 31,
     "padding longer than all": b"\x20" * 31 + b"\x21",
@@ -188,6 +189,14 @@ def test_user_data_is_opened_while_it_is_recent() -> None:
 def test_user_data_that_is_none_or_for_another_does_not_open(data: object) -> None:
     with pytest.raises(NotAuthentic):
         open_user_data(SESSION_KEY, user_data(data), IV, APP_ID)
+
+
+def test_user_data_is_padded_to_16() -> None:
+    """Padding as in pushes is refused: 17 bytes and more are none of AES's."""
+    data = json.dumps(PHONE).encode()
+    assert len(padded(data, 32)) - len(data) > 16
+    with pytest.raises(NotAuthentic):
+        open_user_data(SESSION_KEY, user_data(data, block=32), IV, APP_ID)
 
 
 def test_user_data_under_a_stale_session_key_does_not_open() -> None:

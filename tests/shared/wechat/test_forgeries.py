@@ -40,7 +40,7 @@ def test_an_encrypted_body_without_its_signature_is_refused(mode: Mode, form: Fo
     query, body = pushed(to)
     for encrypt_type in ("", "raw", "aes"):
         weaker = replace(query, encrypt_type=encrypt_type, msg_signature="")
-        with pytest.raises(NotAuthentic):
+        with pytest.raises(NotAuthentic, match="not encrypted"):
             opened(to, weaker, body)
 
 

@@ -26,7 +26,6 @@ from wechat_sandbox.making import Maker
 from wechat_sandbox.sealing import seal
 from wechat_sandbox.sockets import Connections
 
-_ATTEMPTS = 3
 _OK = 200
 _KINDS = 5
 
@@ -35,8 +34,9 @@ _KINDS = 5
 class Plan:
     """``rate`` new pushes a second for ``seconds``, by ``people`` people about ``centre``.
 
-    ``repeat_share`` of them are sent again about 5 s later although they were acknowledged;
-    each is late by up to ``shuffle_s``, so that they overtake each other.
+    ``repeat_share`` of them are sent again after ``interval_s`` although they were acknowledged;
+    each is late by up to ``shuffle_s``, so that they overtake each other. What is not answered 200
+    within 5 s is sent again ``interval_s`` after it was, ``attempts`` times in all.
     """
 
     rate: float
@@ -44,7 +44,8 @@ class Plan:
     people: int = 1_000
     repeat_share: float = 0.02
     shuffle_s: float = 2.0
-    repeat_after_s: float = 5.0
+    attempts: int = 3
+    interval_s: float = 5.0
     connections: int = 64
     seed: str = "load"
     centre: Place = field(default_factory=lambda: Place(40.6679, -74.0418))
@@ -114,7 +115,7 @@ async def push_load(account: Account, plan: Plan) -> Report:
     tally = _Tally()
     began_s = time.monotonic()
     async with Connections(url.hostname, url.port or 80, plan.connections) as connections:
-        await _send_all(due, began_s, connections, tally)
+        await _Sender(plan, connections, tally).send_all(due, began_s)
     return _report(tally, round(plan.rate * plan.seconds), time.monotonic() - began_s)
 
 
@@ -129,7 +130,7 @@ def _schedule(account: Account, plan: Plan, path: str, host: str) -> list[tuple[
         second = number / plan.rate + maker.next_chance() * plan.shuffle_s
         due.append((second, request))
         if maker.next_chance() < plan.repeat_share:
-            due.append((second + plan.repeat_after_s, request))
+            due.append((second + plan.interval_s, request))
     return sorted(due, key=lambda one: one[0])
 
 
@@ -141,27 +142,29 @@ def _request(path: str, host: str, query: Any, body: bytes, content_type: str) -
     return head.encode() + body
 
 
-async def _send_all(
-    due: Sequence[tuple[float, bytes]], began_s: float, connections: Connections, tally: _Tally
-) -> None:
-    """Begin each request when it is due, whether or not those before it are answered."""
-    async with asyncio.TaskGroup() as group:
-        for second, request in due:
-            await asyncio.sleep(max(0.0, began_s + second - time.monotonic()))
-            group.create_task(_send(began_s + second, request, connections, tally))
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    plan: Plan
+    connections: Connections
+    tally: _Tally
 
+    async def send_all(self, due: Sequence[tuple[float, bytes]], began_s: float) -> None:
+        """Begin each request when it is due, whether or not those before it are answered."""
+        async with asyncio.TaskGroup() as group:
+            for second, request in due:
+                await asyncio.sleep(max(0.0, began_s + second - time.monotonic()))
+                group.create_task(self._send(began_s + second, request))
 
-async def _send(due_s: float, request: bytes, connections: Connections, tally: _Tally) -> None:
-    """Up to three attempts, each with the 5 s that WeChat gives it."""
-    for _ in range(_ATTEMPTS):
-        outcome = await connections.ask(request)
-        tally.outcomes[str(outcome)] += 1
-        tally.latencies_s.append(time.monotonic() - due_s)
-        if outcome == _OK:
-            return
-        due_s = max(due_s + 5.0, time.monotonic())
-        await asyncio.sleep(due_s - time.monotonic())
-    tally.unacknowledged += 1
+    async def _send(self, due_s: float, request: bytes) -> None:
+        for _ in range(self.plan.attempts):
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            outcome = await self.connections.ask(request)
+            self.tally.outcomes[str(outcome)] += 1
+            self.tally.latencies_s.append(time.monotonic() - due_s)
+            if outcome == _OK:
+                return
+            due_s = max(due_s + self.plan.interval_s, time.monotonic())
+        self.tally.unacknowledged += 1
 
 
 def _report(tally: _Tally, messages: int, seconds: float) -> Report:
@@ -188,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         people=arguments.people,
         repeat_share=arguments.repeat_share,
         shuffle_s=arguments.shuffle_s,
+        attempts=arguments.attempts,
     )
     report = uvloop.run(push_load(account, plan))
     print(json.dumps(asdict(report)))  # noqa: T201 - a program's result
@@ -221,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--people", type=int, default=1_000, help="who send them (default: 1000)")
     add("--repeat-share", type=float, default=0.02, help="sent again all the same (default: 0.02)")
     add("--shuffle-s", type=float, default=2.0, help="late by up to this (default: 2)")
+    add("--attempts", type=int, default=3, help="how often each is tried (default: 3)")
     return parser
 
 

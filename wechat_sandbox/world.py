@@ -41,6 +41,7 @@ class World:
         self.pusher = pusher
         self.accounts: dict[str, Account] = {}
         self.people: dict[str, Person] = {}
+        self._fans: dict[tuple[str, str], Fan] = {}
         self.quotas = Quotas(self.clock)
         self.tokens = Tokens(self.clock, self.maker, self.quotas)
         self.codes = Codes(self.clock, self.maker)
@@ -95,16 +96,15 @@ class World:
         person = self.person(name)
         if account.account_id not in person.fans:
             openid = self.maker.openid(account.app_id, name)
-            person.fans[account.account_id] = Fan(openid)
+            person.fans[account.account_id] = self._fans[account.app_id, openid] = Fan(openid)
         return person.fans[account.account_id]
 
     def by_openid(self, account: Account, openid: object) -> Fan:
         """Raises Refused 40003 for an openid that the account does not know any more, or never did."""
-        for person in self.people.values():
-            fan = person.fans.get(account.account_id)
-            if fan is not None and fan.openid == openid and not fan.cancelled:
-                return fan
-        raise Refused(40003)
+        fan = self._fans.get((account.app_id, str(openid)))
+        if fan is None or fan.cancelled:
+            raise Refused(40003)
+        return fan
 
     def unionid(self, name: str, account: Account) -> str | None:
         return self.maker.unionid(name) if account.bound else None

@@ -33,27 +33,30 @@ class Wire:
 
 
 @pytest.fixture(params=[(mode, form) for mode in Mode for form in Format], ids="-".join)
-def service(
+def wired(
     world: World,
     callback: Callback,
     phone: Phone,
     connected: Connect,
     request: pytest.FixtureRequest,
-) -> Wire:
+) -> Callable[[str], Wire]:
+    """Connects an account in each mode and format in turn."""
     mode, form = request.param
-    return Wire(world, callback, phone, connected(SERVICE, mode=mode, format=form))
+
+    def wire(account_id: str) -> Wire:
+        return Wire(world, callback, phone, connected(account_id, mode=mode, format=form))
+
+    return wire
 
 
-@pytest.fixture(params=[(mode, form) for mode in Mode for form in Format], ids="-".join)
-def mini(
-    world: World,
-    callback: Callback,
-    phone: Phone,
-    connected: Connect,
-    request: pytest.FixtureRequest,
-) -> Wire:
-    mode, form = request.param
-    return Wire(world, callback, phone, connected(MINI, mode=mode, format=form))
+@pytest.fixture
+def service(wired: Callable[[str], Wire]) -> Wire:
+    return wired(SERVICE)
+
+
+@pytest.fixture
+def mini(wired: Callable[[str], Wire]) -> Wire:
+    return wired(MINI)
 
 
 async def test_following_scanning_and_leaving(service: Wire) -> None:

@@ -49,12 +49,12 @@ async def test_a_refused_push_is_sent_three_times_with_the_same_parameters_and_b
     assert len(others) == 2
     assert all((one.query, one.body) == (first.query, first.body) for one in others)
     gaps = [after.at - before.at for before, after in pairwise(callback.received)]
-    assert all(0.045 < gap < 0.5 for gap in gaps)
+    assert all(0.045 < gap < 2 for gap in gaps)
 
 
 @pytest.mark.parametrize(
     ("answer", "trouble"),
-    [(1.0, "timeout"), (None, "RemoteProtocolError"), (b"HTTP/1.1 200 OK\r\n", "RemoteProtocolError"),
+    [(5.0, "timeout"), (None, "RemoteProtocolError"), (b"HTTP/1.1 200 OK\r\n", "RemoteProtocolError"),
      (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nsuc", "RemoteProtocolError"), (BUSY, None),
      (response(b"", "301 Moved"), None)],
 )  # fmt: skip
@@ -73,7 +73,7 @@ async def test_a_slow_cutting_failing_or_redirecting_callback_is_asked_again(
     (push,) = world.pusher.pushes
     assert push.state == "acknowledged"
     assert [attempt.trouble for attempt in push.attempts] == [trouble, None]
-    assert push.attempts[0].took_s < 0.9
+    assert push.attempts[0].took_s < 2.5
 
 
 async def test_a_callback_that_is_down_is_asked_three_times(

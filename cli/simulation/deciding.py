@@ -5,6 +5,7 @@ arrive, so that late ones amend what was decided before. Only where geo_api woul
 there a dictionary.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -15,14 +16,17 @@ from uuid import UUID
 from cli.simulation.plane import HARBOUR, Plane, Shop
 from cli.simulation.reports import Report
 from services.geo_api.presence.crossing import Placed, crossed, may_cross
-from services.geo_api.presence.domain import ClosedBy, Fix, Stays, Visit, VisitState, closed
+from services.geo_api.presence.domain import ClosedBy, Fix, Visit, VisitState, closed
+from services.geo_api.presence.folding import Stays
 from services.geo_api.presence.matching import Fence, FenceIndex, FenceMatch
 from services.geo_api.presence.matching import Fix as Position
 from services.geo_api.presence.rule import DEFAULT_RULE, PLAIN_RULE, ArrivalRule
 from services.geo_api.presence.track import Track
 from services.geo_api.presence.verdict import Sighting, Verdict, judge
 
-FIRST_RULE = ArrivalRule("first/1", enter_overlap=0.0, enter_overlap_large=0.0)
+FIRST_RULE = ArrivalRule(
+    "first/1", enter_overlap=0.0, enter_overlap_large=0.0, vague_over_m=math.inf
+)
 """What SOLOMO began with: in at d <= 0 and an accuracy of at most 200 m, whatever the overlap; out
 when clear of the edge by the accuracy and 20 m. Hysteresis only, no certainty asked to enter."""
 

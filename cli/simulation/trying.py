@@ -19,6 +19,7 @@ _NUMBERS = (
     "large_inradius_m",
     "worst_arrival_accuracy_m",
     "clear_margin_m",
+    "vague_over_m",
 )
 _SECONDS = {
     "corroborated_after_s": "corroborated_after",

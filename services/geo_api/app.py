@@ -162,7 +162,7 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
         rule=state.rule,
     )
     state.close_visits = _close_visits
-    maintenance = Maintenance(state.database, FEED, tools.day_keys, state.clock, state.feed.wake)
+    maintenance = Maintenance(state.database, tools, state.clock, state.feed.wake)
     maintenance.start()
     stack.push_async_callback(maintenance.stop)
     state.committer = Committer(state.database.url, tools, state.feed, settings.commit_lanes)

@@ -22,7 +22,14 @@ from services.geo_api.presence.domain import Fix
 from services.geo_api.presence.fences import FenceMatch
 from services.geo_api.presence.fences import Fix as Position
 from services.geo_api.presence.rule import BLURRED, ArrivalRule
-from services.geo_api.presence.verdict import ANY_STORE, Considered, Verdict, Zoned, judge
+from services.geo_api.presence.verdict import (
+    ANY_STORE,
+    CHOSEN_POINT,
+    Considered,
+    Verdict,
+    Zoned,
+    judge,
+)
 from services.geo_api.presence.verdict import Sighting as Seen
 from services.geo_api.subjects.domain import Vouch
 from shared.errors import Malformed
@@ -128,7 +135,9 @@ def judged(
             uncertain=_ANY | (proven & verdict.uncertain),
             considered=blurred,
         )
-    if fix is None or grade is LocationGrade.CHOSEN:
+    if grade is LocationGrade.CHOSEN:
+        return verdict._replace(uncertain=verdict.uncertain | _ANY | {CHOSEN_POINT})
+    if fix is None:
         return verdict._replace(uncertain=verdict.uncertain | _ANY)
     return verdict
 

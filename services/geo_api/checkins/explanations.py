@@ -16,6 +16,7 @@ from services.geo_api.checkins.schemas import ConsideredOut, DecisionOut, DoubtO
 from services.geo_api.checkins.service.exact import open_exact
 from services.geo_api.checkins.service.receipts import opened
 from services.geo_api.presence.rule import RULES
+from services.geo_api.presence.verdict import CHOSEN_POINT, VAGUE
 from services.geo_api.subjects.naming import Whose
 from shared.access import allow
 from shared.auth import Principal, Role
@@ -91,6 +92,10 @@ class ExplanationOut(BaseModel):
     decisions: list[DecisionOut]
 
 
+_MARKS = frozenset({VAGUE, CHOSEN_POINT})
+"""They stand for what ``accuracy_m``, ``rule`` and ``evidence`` tell."""
+
+
 @router.get(
     "/{check_in_id}/explanation",
     responses=documented(Malformed, Forbidden, CheckInUnknown, ExplanationGone),
@@ -137,7 +142,9 @@ def _explained(
         considered=why["considered"],
         clear_beyond_m=why["clear_beyond_m"],
         stores=StandingsOut(
-            arrives=row["arrives"], tentative=row["tentative"], uncertain=row["uncertain"]
+            arrives=row["arrives"],
+            tentative=row["tentative"],
+            uncertain=[store for store in row["uncertain"] if store not in _MARKS],
         ),
         trust=TrustOut(score=row["trust"], doubts=why["doubts"]),
         decisions=why["decisions"],

@@ -19,8 +19,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.checkins.repository import Receipt
-from services.geo_api.checkins.service.exact import DayKeys
+from services.geo_api.checkins.service.outcome import Tools
 from services.geo_api.checkins.service.receipts import bare, opened, reduced
+from services.geo_api.checkins.service.settling import settle_closings
 from services.geo_api.places.domain import VisitsEnd
 from services.geo_api.places.service.lifecycle import end_visits_by_time
 from services.geo_api.presence.domain import ClosedBy
@@ -29,7 +30,6 @@ from services.geo_api.tables import IDEMPOTENCY
 from services.geo_api.trust.repository import prune
 from shared.clock import Clock
 from shared.db import Database
-from shared.feed.tables import FeedTables
 
 EXACT_FOR = timedelta(days=7)
 """So long exact coordinates, distances and decisions live, from ``received_at``."""
@@ -134,8 +134,7 @@ class Maintenance:
     """The periodic jobs of one process."""
 
     database: Database
-    tables: FeedTables
-    day_keys: DayKeys
+    tools: Tools
     clock: Clock
     wake_feed: Callable[[], None]
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
@@ -146,6 +145,7 @@ class Maintenance:
         return {
             "expire_visits": (15, self._expire_visits),
             "end_visits": (15, self._end_visits),
+            "settle_closings": (15, self._settle_closings),
             "retention": (600, self._retain),
             "cells": (3600, self._drop_cells),
             "partitions": (3600, self._partition),
@@ -206,7 +206,7 @@ class Maintenance:
                 return total
 
     async def _expire_visits(self, connection: AsyncConnection, now: datetime) -> int:
-        expired = await expire_silent_visits(connection, self.tables, now, _BATCH)
+        expired = await expire_silent_visits(connection, self.tools.feed_tables, now, _BATCH)
         if expired:
             self.wake_feed()
         return expired
@@ -217,10 +217,18 @@ class Maintenance:
         async def end(
             connection: AsyncConnection, store_id: str, at: datetime, why: VisitsEnd
         ) -> None:
-            await close_visits_of_store(connection, self.tables, store_id, at, ClosedBy(why))
+            await close_visits_of_store(
+                connection, self.tools.feed_tables, store_id, at, ClosedBy(why)
+            )
             self.wake_feed()
 
         return await end_visits_by_time(connection, now, end, _BATCH)
+
+    async def _settle_closings(self, connection: AsyncConnection, now: datetime) -> int:
+        settled = await settle_closings(connection, self.tools, now)
+        if settled:
+            self.wake_feed()
+        return settled
 
     async def _retain(self, connection: AsyncConnection, now: datetime) -> int:
         """Reduce what is older than the horizon, then destroy the keys of the days before it."""
@@ -238,12 +246,12 @@ class Maintenance:
         if len(old) < _BATCH:
             day = horizon.astimezone(UTC).date()
             await connection.execute(_DESTROY_KEYS, {"horizon": day, "now": now})
-            self.day_keys.forget_before(day)
+            self.tools.day_keys.forget_before(day)
         return len(old)
 
     async def _reduced(self, row: Row[Any]) -> str:
         receipt = Receipt(row.request_hash, row.received_at, row.answer, row.reduced)
-        key = await self.day_keys.find(row.received_at.date())
+        key = await self.tools.day_keys.find(row.received_at.date())
         try:
             return reduced(opened(row.subject_id, row.check_in_id, receipt, key, 200).body)
         except (InvalidTag, ValueError, LookupError) as error:  # one receipt holds up no other

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.presence.domain import Fix
+from services.geo_api.presence.domain import Closing, Fix
 from shared.direct import Statement
 
 Key = tuple[UUID, UUID]
@@ -70,6 +70,17 @@ _FIXES_SINCE = text("""
     FROM ordered AS o LEFT JOIN starts AS s USING (subject_id)
     WHERE o.occurred_at >= COALESCE(s.start_at, o.first_at)
     ORDER BY o.subject_id, o.occurred_at, o.check_in_id
+""")
+
+# Who was there when a place closed and was seen since, or may still be taken to be there: all that
+# its closing may change. A stay of over two days is none.
+_CONCERNED = text("""
+    SELECT DISTINCT v.subject_id FROM geo.visits AS v
+    WHERE v.store_id = :store AND v.entered_at > CAST(:at AS timestamptz) - interval '2 days'
+        AND (v.entered_at <= :at OR :for_good)
+        AND (v.state = 'open' OR v.provisional OR v.last_inside_at > :at OR EXISTS (
+            SELECT FROM geo.check_ins AS c
+            WHERE c.subject_id = v.subject_id AND c.occurred_at > :at AND c.counts))
 """)
 
 
@@ -157,6 +168,12 @@ def writing_receipts(receipts: Sequence[NewReceipt]) -> Statement:
 
 def writing(check_ins: Sequence[NewCheckIn]) -> Statement:
     return Statement(_WRITE, {"rows": check_ins})
+
+
+async def concerned(connection: AsyncConnection, closing: Closing) -> list[UUID]:
+    """Subjects whose visits at the store of a closing it may change."""
+    values = {"store": closing.store_id, "at": closing.at, "for_good": closing.is_for_good}
+    return [row.subject_id for row in await connection.execute(_CONCERNED, values)]
 
 
 async def fixes_since(

@@ -16,8 +16,9 @@ from services.geo_api.presence.alone import Measure
 from services.geo_api.presence.earth import points_of
 from services.geo_api.presence.fences import (
     LIKELY_OVERLAP,
+    LIKELY_SHARE,
     SEARCH_ACCURACY_CAP_M,
-    SURE_OVERLAP,
+    SURE_SHARE,
     UNCERTAIN_BAND_M,
     Fence,
     FenceMatch,
@@ -141,7 +142,9 @@ class Layer:
             if not inside and distance < _LEAST_OUTSIDE_M:
                 distance = _LEAST_OUTSIDE_M
             if distance <= reach:
-                confidence = 1 + (overlap >= LIKELY_OVERLAP) + (overlap >= SURE_OVERLAP)
+                confidence = 1
+                if overlap >= LIKELY_OVERLAP and share >= LIKELY_SHARE:
+                    confidence = 3 if share >= SURE_SHARE else 2
                 row = self._fences[number], inside, distance, overlap, share, confidence
                 found.append((distance, self._ranks[number], _as_match(row)))
         found.sort()
@@ -153,7 +156,8 @@ class Layer:
         """By fix, then as ``_answer``."""
         order = self._order(pairs, measures.metres)
         metres, inside, overlap, share = (column[order] for column in measures)
-        confidence = 1 + (overlap >= LIKELY_OVERLAP) + (overlap >= SURE_OVERLAP)
+        likely = (overlap >= LIKELY_OVERLAP) & (share >= LIKELY_SHARE)
+        confidence = 1 + likely + (share >= SURE_SHARE)
         fences = map(self._fences.__getitem__, pairs.fence[order].tolist())
         columns = (inside, metres, overlap, share, confidence)
         rows = zip(fences, *(column.tolist() for column in columns), strict=True)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Boolean, CheckConstraint, Index, Integer, Text, Uuid
+from sqlalchemy import ARRAY, BigInteger, Boolean, CheckConstraint, Index, Integer, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.geo_api.tables import Base, Timestamp
@@ -14,9 +14,9 @@ class Visit(Base):
 
     ``left_at`` is the last fix seen inside, null while the visit is open. ``provisional`` marks
     an ``expired`` that only the silence of the device decided, so that a later fix may undo it.
-    ``dwelled`` are the thresholds in seconds that it has reached; ``ended_at`` is when the place
-    itself ended it, null for every other end. ``unfenced``: it rests on a proof at a store without
-    geofences, so that no coordinates end it.
+    ``dwelled`` are the thresholds in seconds that it has reached. ``unfenced``: it rests on a proof
+    at a store without geofences, so that no coordinates end it. ``sensed_at`` is its earliest fix
+    that was not chosen on a map.
 
     No index holds what a fix changes in a visit that goes on (``last_inside_at``,
     ``last_received_at``), so that such an update touches the row alone.
@@ -58,8 +58,25 @@ class Visit(Base):
     revision: Mapped[int] = mapped_column(Integer)
     last_received_at: Mapped[datetime] = mapped_column(Timestamp)
     dwelled: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
-    ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
     unfenced: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    sensed_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+class Closing(Base):
+    """A store closed, or its last geofence ceased: what the place adds to the fixes of visits.
+
+    ``index_version`` is that of the first index without its geofences, null where they stay. Once
+    ``settled``, every visit that it concerns was gone through with it.
+    """
+
+    __tablename__ = "closings"
+    __table_args__ = (Index("ix_closings_unsettled", "at", postgresql_where="NOT settled"),)
+
+    store_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    at: Mapped[datetime] = mapped_column(Timestamp, primary_key=True)
+    closed_by: Mapped[str] = mapped_column(Text, primary_key=True)
+    index_version: Mapped[int | None] = mapped_column(BigInteger)
+    settled: Mapped[bool] = mapped_column(Boolean, server_default="false")
 
 
 class VisitAlias(Base):

@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.presence.domain import ClosedBy, Visit, VisitState
+from services.geo_api.presence.domain import ClosedBy, Closing, Visit, VisitState
 from shared.direct import Statement
 
 _VISIT_COLUMNS = """subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
-    closed_by, provisional, revision, last_received_at, dwelled, ended_at, unfenced"""
+    closed_by, provisional, revision, last_received_at, dwelled, unfenced, sensed_at"""
 
 _GOING_ON = text(f"""
     SELECT {_VISIT_COLUMNS} FROM geo.visits
@@ -30,7 +30,7 @@ _BEGIN = text(f"""
     INSERT INTO geo.visits ({_VISIT_COLUMNS})
     SELECT subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
         closed_by, provisional, revision, last_received_at,
-        string_to_array(dwelled, ',')::integer[], ended_at, unfenced
+        string_to_array(dwelled, ',')::integer[], unfenced, sensed_at
     FROM unnest(CAST(:rows AS geo.new_visit[]))
 """)
 
@@ -39,8 +39,8 @@ _CHANGE = text("""
         state = n.state, entered_at = n.entered_at, last_inside_at = n.last_inside_at,
         left_at = n.left_at, closed_by = n.closed_by, provisional = n.provisional,
         revision = n.revision, last_received_at = n.last_received_at,
-        dwelled = string_to_array(n.dwelled, ',')::integer[], ended_at = n.ended_at,
-        unfenced = n.unfenced
+        dwelled = string_to_array(n.dwelled, ',')::integer[], unfenced = n.unfenced,
+        sensed_at = n.sensed_at
     FROM unnest(CAST(:rows AS geo.new_visit[])) AS n
     WHERE v.subject_id = n.subject_id AND v.visit_id = n.visit_id
 """)
@@ -49,6 +49,37 @@ _REMOVE = text("""
     DELETE FROM geo.visits AS v
     USING unnest(CAST(:subjects AS uuid[]), CAST(:visits AS uuid[])) AS gone (subject_id, visit_id)
     WHERE v.subject_id = gone.subject_id AND v.visit_id = gone.visit_id
+""")
+
+# In the index of the store's transaction the version without its geofences is written already.
+_NOTE_CLOSING = text("""
+    INSERT INTO geo.closings (store_id, at, closed_by, index_version)
+    SELECT :store, :at, :closed_by, CASE
+        WHEN :closed_by = 'fence_removed' OR EXISTS (
+            SELECT FROM geo.stores WHERE store_id = :store AND closed_at IS NOT NULL)
+        THEN (SELECT version FROM geo.fence_index_version WHERE id = 1) END
+    ON CONFLICT DO NOTHING
+""")
+
+# Those of the stores that fixes since ``since`` are at, and of visits that may go on.
+_CLOSINGS = text("""
+    SELECT at, store_id, closed_by, index_version FROM geo.closings
+    WHERE store_id = ANY(CAST(:stores AS text[])) AND at >= :since
+    UNION
+    SELECT c.at, c.store_id, c.closed_by, c.index_version
+    FROM geo.visits AS v JOIN geo.closings AS c ON c.store_id = v.store_id AND c.at >= v.entered_at
+    WHERE v.subject_id = ANY(CAST(:subjects AS uuid[])) AND (v.state = 'open' OR v.provisional)
+""")
+
+_UNSETTLED = text("""
+    SELECT at, store_id, closed_by, index_version FROM geo.closings
+    WHERE NOT settled AND at < :before
+    ORDER BY at LIMIT :most
+""")
+
+_SETTLED = text("""
+    UPDATE geo.closings SET settled = true
+    WHERE store_id = :store AND at = :at AND closed_by = :closed_by
 """)
 
 _ALIAS = text("""
@@ -116,14 +147,53 @@ async def read(connection: AsyncConnection, subject_id: UUID, visit_id: UUID) ->
 
 async def since(connection: AsyncConnection, starts: Mapping[UUID, datetime]) -> list[Visit]:
     """All visits that each subject entered at its start or later."""
-    subjects, times = list(starts), list(starts.values())
-    return await _visits(connection, _SINCE, subjects=subjects, starts=times)
+    statement = asking_since(starts)
+    return await _visits(connection, statement.text, **statement.values)
+
+
+def asking_since(starts: Mapping[UUID, datetime]) -> Statement:
+    """What ``since`` runs, to be run together with other queries; give its rows to ``visits``."""
+    return Statement(_SINCE, {"subjects": list(starts), "starts": list(starts.values())})
 
 
 async def subjects_at_store(connection: AsyncConnection, store_id: str) -> list[UUID]:
     """Who has an open visit at a store."""
     rows = await connection.execute(_SUBJECTS_AT_STORE, {"store": store_id})
     return [row.subject_id for row in rows]
+
+
+async def note_closing(connection: AsyncConnection, closing: Closing) -> None:
+    """Keep it; the version of the index is added where the store has no geofences any more."""
+    at, store_id, closed_by, _ = closing
+    values = {"at": at, "store": store_id, "closed_by": closed_by.value}
+    await connection.execute(_NOTE_CLOSING, values)
+
+
+def asking_closings(
+    stores: Sequence[str], since: datetime, subjects: Sequence[UUID] = ()
+) -> Statement:
+    """Of ``stores`` the closings from ``since`` on, and those of visits that may go on.
+
+    To be run together with other queries; give its rows to ``closings``.
+    """
+    return Statement(_CLOSINGS, {"stores": stores, "since": since, "subjects": subjects})
+
+
+def closings(rows: Iterable[Sequence[Any]]) -> list[Closing]:
+    """In order."""
+    return sorted(Closing(at, store, ClosedBy(why), version) for at, store, why, version in rows)
+
+
+async def unsettled(connection: AsyncConnection, before: datetime, most: int) -> list[Closing]:
+    """Closings from before then that were not gone through yet."""
+    rows = await connection.execute(_UNSETTLED, {"before": before, "most": most})
+    return closings(tuple(row) for row in rows)
+
+
+async def settle(connection: AsyncConnection, closing: Closing) -> None:
+    at, store_id, closed_by, _ = closing
+    values = {"at": at, "store": store_id, "closed_by": closed_by.value}
+    await connection.execute(_SETTLED, values)
 
 
 async def perhaps_silent(connection: AsyncConnection, before: datetime, most: int) -> list[UUID]:
@@ -222,7 +292,7 @@ async def _visits(
 def _visit(row: Iterable[Any]) -> Visit:
     """From the columns in the order of ``_VISIT_COLUMNS``, which is that of the fields."""
     subject, visit, store, state, entered, last_inside, left, closed_by, *others = row
-    provisional, revision, received, dwelled, ended, unfenced = others
+    provisional, revision, received, dwelled, unfenced, sensed = others
     return Visit(
         subject,
         visit,
@@ -236,8 +306,8 @@ def _visit(row: Iterable[Any]) -> Visit:
         revision,
         received,
         tuple(dwelled),
-        ended,
         unfenced,
+        sensed,
     )
 
 

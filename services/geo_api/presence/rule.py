@@ -10,7 +10,12 @@ from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
-from services.geo_api.presence.fences import SEARCH_ACCURACY_CAP_M, Fence, FenceMatch
+from services.geo_api.presence.fences import (
+    SEARCH_ACCURACY_CAP_M,
+    UNCERTAIN_BAND_M,
+    Fence,
+    FenceMatch,
+)
 
 GAP = timedelta(minutes=30)
 """A longer pause between two fixes of a subject ends its visits (``expired``, not ``exited``).
@@ -76,6 +81,15 @@ class ArrivalRule:
     ceiling of 200 m is that of NavInfo's ``denoise``, the least and greatest time are ours: two
     fixes of one burst are one observation, and after two minutes a walker is elsewhere.
 
+    Clear of the edge by the accuracy a and 20 m is 4.5 standard deviations at a = 10 m, but 2.1 at
+    50 m and 1.7 at 200 m, so that one fix in 20 of somebody who sits at the edge would be outside.
+    A fix worse than ``vague_over_m`` therefore leaves only if a second one outside bears it out,
+    ``corroborated_after`` or more later and with none inside between the two. Source: ours; 50 m is
+    the accuracy over which Customer.io's SDKs let no fix arrive. Leaving stays the easier of the
+    two: any fix may say it, however bad, and the visit ends at its last fix inside anyway.
+
+    ``clear_margin_m`` is at most that with which matching looks for fences (ValueError).
+
     ``weighs_accuracy`` off: inside the fence or not is all that counts, for every fix.
     """
 
@@ -84,11 +98,16 @@ class ArrivalRule:
     enter_overlap_large: float = 0.85
     large_inradius_m: float = 150.0
     worst_arrival_accuracy_m: float = 200.0
-    clear_margin_m: float = 20.0
+    clear_margin_m: float = UNCERTAIN_BAND_M
+    vague_over_m: float = 50.0
     corroborated_after: timedelta = timedelta(seconds=5)
     corroborated_within: timedelta = timedelta(seconds=120)
     gap: timedelta = GAP
     weighs_accuracy: bool = True
+
+    def __post_init__(self) -> None:
+        if self.clear_margin_m > UNCERTAIN_BAND_M:
+            raise ValueError(f"clear_margin_m is at most {UNCERTAIN_BAND_M:g}")
 
     def stand(self, match: FenceMatch, accuracy_m: float, *, manual: bool = False) -> Stand:
         """Where a fix stands. ``accuracy_m`` is its 68 % radius; ``manual``: somebody pressed."""
@@ -116,12 +135,16 @@ class ArrivalRule:
         """A fix further than this from the edge is surely outside."""
         return accuracy_m + self.clear_margin_m if self.weighs_accuracy else 0.0
 
+    def is_vague(self, accuracy_m: float) -> bool:
+        """Whether another fix must bear out that somebody left."""
+        return accuracy_m > self.vague_over_m and self.weighs_accuracy
+
     def says_outside(self, accuracy_m: float) -> bool:
         """Whether a fence that is no match is surely left, or was perhaps too far to look for."""
         return accuracy_m <= SEARCH_ACCURACY_CAP_M or not self.weighs_accuracy
 
 
-DEFAULT_RULE = ArrivalRule("arrival/2")
+DEFAULT_RULE = ArrivalRule("arrival/3")
 
 PLAIN_RULE = ArrivalRule("plain/1", weighs_accuracy=False)
 """Hysteresis and accuracy switched off: d <= 0 is inside, all else outside."""

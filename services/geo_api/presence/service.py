@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.presence import repository
-from services.geo_api.presence.domain import Change, ClosedBy, Visit, closed
+from services.geo_api.presence.domain import Change, ClosedBy, Closing, Visit, closed
 from services.geo_api.presence.events import visit_events
 from services.geo_api.presence.rule import GAP
 from services.geo_api.subjects import repository as subjects
@@ -24,15 +24,26 @@ async def close_visits_of_store(
     at: datetime,
     why: ClosedBy = ClosedBy.STORE_CLOSED,
 ) -> int:
-    """End the open visits at a store, or at its last geofence, that is no more; gives how many."""
+    """End the open visits at a store, or at its last geofence, that is no more; gives how many.
+
+    The closing is kept as a fact of the place, so that fixes that come later meet it, too. A visit
+    that went on after it by then, or was begun by somebody who did not see this transaction, is
+    gone through once that is settled (``checkins``).
+    """
+    await repository.note_closing(connection, Closing(at, store_id, why))
     present = await repository.subjects_at_store(connection, store_id)
-    return await _close(
-        connection,
-        tables,
-        present,
-        at,
-        lambda visit, _: why if visit.store_id == store_id else None,
-    )
+
+    def ends(visit: Visit, state: SubjectState) -> ClosedBy | None:
+        if visit.store_id != store_id or visit.last_inside_at > at:
+            return None
+        seen_at = visit.last_inside_at
+        if state.last_occurred_at is not None and not visit.unfenced:
+            seen_at = max(seen_at, state.last_occurred_at)
+        if at <= seen_at + GAP:
+            return why
+        return None if visit.provisional else ClosedBy.SILENCE
+
+    return await _close(connection, tables, present, at, ends)
 
 
 async def expire_silent_visits(
@@ -72,10 +83,9 @@ async def _close(
         return 0
     visits = await repository.going_on(connection, list(states))
     reasons = {visit: reason(visit, states[visit.subject_id]) for visit in visits}
-    changes = [Change(visit, closed(visit, why, at)) for visit, why in reasons.items() if why]
+    changes = [Change(visit, closed(visit, why)) for visit, why in reasons.items() if why]
     ended = [change.after for change in changes if change.after]
     await run_together(connection, repository.changing(ended))
-    until = {v.subject_id: v.ended_at for v in ended if v.ended_at is not None}
-    await subjects.note_ends(connection, until)
+    await subjects.note_ends(connection, {v.subject_id: at for v in ended if not v.provisional})
     await enqueue(connection, tables, list(visit_events(changes, at)))
     return len(changes)

@@ -1,21 +1,13 @@
 """The presence of a subject when fixes come late: an episode is gone through again and amended."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.geo_api.presence.domain import (
-    Change,
-    Ending,
-    Fix,
-    NewId,
-    Stays,
-    Visit,
-    VisitState,
-    fold,
-)
+from services.geo_api.presence.domain import Change, Closing, Fix, NewId, Visit, VisitState
+from services.geo_api.presence.folding import Stays, fold
 
 LATE_FOR = timedelta(days=7)
 """Visits change by late fixes for so long; then they stand, as the answers of that time do.
@@ -30,8 +22,8 @@ class Track:
 
     Where the first new fix is not after all stored ones, ``fixes`` (in order) and ``visits`` hold
     those stored from its episode on; otherwise ``fixes`` is empty and ``visits`` what goes on.
+    ``closings``, in order, are those of the stores that these fixes and visits are of.
     ``aliases`` are former ids of visits, ``beyond`` the fixes that came too late to count.
-    ``ended_until`` is when a place last ended a visit: a fix from before goes on from no visit.
     """
 
     stays: Stays
@@ -39,7 +31,7 @@ class Track:
     visits: dict[UUID, Visit] = field(default_factory=dict)
     aliases: dict[UUID, UUID] = field(default_factory=dict)
     beyond: set[UUID] = field(default_factory=set)
-    ended_until: datetime | None = None
+    closings: list[Closing] = field(default_factory=list)
 
     def take(self, fix: Fix, new_id: NewId) -> list[Change]:
         """Take one more fix, in order or late, and give what it changes."""
@@ -48,6 +40,20 @@ class Track:
         else:
             self.fixes.append(fix)
             changes = self.stays.advance(fix, new_id)
+        return self._note(changes)
+
+    def finish(self) -> list[Change]:
+        """What the closings end that come after the last fix."""
+        return self._note(self.stays.close_until(None)) if self.stays.closings else []
+
+    def go_through(self, moment: datetime, new_id: NewId) -> list[Change]:
+        """Fold the episode around ``moment`` again: of a closing that became known later."""
+        following = bisect_right(self.fixes, moment, key=lambda fix: fix.occurred_at)
+        if following == 0:
+            return []
+        return self._note(self._fold_again(*self._episode(self.fixes[following - 1]), new_id))
+
+    def _note(self, changes: list[Change]) -> list[Change]:
         for change in changes:
             if change.after is not None:
                 self.visits[change.after.visit_id] = change.after
@@ -61,17 +67,11 @@ class Track:
         place = bisect_left(self.fixes, order, key=lambda fix: fix.order)
         return self.fixes[place - 1].check_in_id if place > 0 else None
 
-    def ended_after(self, moment: datetime) -> frozenset[str]:
-        """Stores that themselves ended a visit at ``moment`` or later."""
-        if self.ended_until is None or self.ended_until < moment:
-            return frozenset()
-        visits = self.visits.values()
-        return frozenset(v.store_id for v in visits if v.ended_at and v.ended_at >= moment)
-
     def _is_late(self, fix: Fix) -> bool:
         if self.fixes and fix.order < self.fixes[-1].order:
             return True
-        return self.ended_until is not None and fix.occurred_at <= self.ended_until
+        ended_until = self.stays.ended_until
+        return ended_until is not None and fix.occurred_at <= ended_until
 
     def _take_late(self, fix: Fix, new_id: NewId) -> list[Change]:
         insort(self.fixes, fix, key=lambda fix: fix.order)
@@ -80,34 +80,32 @@ class Track:
             self.fixes.remove(fix)
             self.beyond.add(fix.check_in_id)
             return []
+        return self._fold_again(episode, follower, new_id)
+
+    def _fold_again(
+        self, episode: Sequence[Fix], follower: Sequence[Fix], new_id: NewId
+    ) -> list[Change]:
+        """From nothing before it: no visit lasts from one episode to the next."""
         start, end = episode[0].occurred_at, episode[-1].occurred_at
         known = [visit for visit in self.visits.values() if start <= visit.entered_at <= end]
-        again = self._anew(known)
+        again = Stays(
+            self.stays.subject_id,
+            {},
+            None,
+            rule=self.stays.rule,
+            dwelled=self.stays.dwelled,
+            closings=[*self.closings],
+            ended_until=self.stays.ended_until,
+        )
         folded = fold([*episode, *follower], again, new_id)
         amendment = amend(known, [visit for visit in folded if visit.entered_at <= end])
         self.aliases |= amendment.aliases
+        self.stays.ended_until = again.ended_until
         if not follower:
             self.stays.maybe = again.maybe
             self.stays.last_occurred_at = end
         self._put(amendment.changes)
         return amendment.changes
-
-    def _anew(self, known: Sequence[Visit]) -> Stays:
-        """The state before an episode: nothing but what the places ended in it."""
-        stays = self.stays
-        endings = {
-            Ending(visit.ended_at, visit.store_id, visit.closed_by)
-            for visit in known
-            if visit.ended_at is not None and visit.closed_by is not None
-        }
-        return Stays(
-            stays.subject_id,
-            {},
-            None,
-            rule=stays.rule,
-            dwelled=stays.dwelled,
-            endings=sorted(endings),
-        )
 
     def _put(self, changes: Sequence[Change]) -> None:
         replaced = {change.before.visit_id for change in changes if change.before}

@@ -12,6 +12,12 @@ from services.geo_api.presence.rule import DEFAULT_RULE, NOT_IN_FORCE, ArrivalRu
 ANY_STORE = "*"
 """Among the uncertain stores of a fix: it is so coarse that it says of no store "outside"."""
 
+VAGUE = "?"
+"""Among the uncertain stores of a fix: that one is outside of the others needs a second fix."""
+
+CHOSEN_POINT = "@"
+"""Among the uncertain stores of a fix: somebody chose its place, so it bears out no other fix."""
+
 _STANDINGS = tuple(Standing)
 """From the strongest on."""
 _NOBODY: frozenset[str] = frozenset()
@@ -53,7 +59,8 @@ class Considered(NamedTuple):
 class Verdict(NamedTuple):
     """Where a fix places the subject: each store by the strongest of its geofences.
 
-    Every store in none of the three sets is outside. ``matches`` holds only what is answered: an
+    Every store in none of the three sets is outside; one both tentative and uncertain has a
+    geofence there that is not in force. ``matches`` holds only what is answered: an
     overlap, or inside, of a geofence in force; ``considered`` all that was looked at, both ordered
     by distance, deepest inside first.
     """
@@ -77,8 +84,19 @@ class Verdict(NamedTuple):
         doubtful = stores - self.arrives - self.tentative
         return self._replace(uncertain=self.uncertain | doubtful)
 
+    def without(self, stores: frozenset[str]) -> "Verdict":
+        """The same, saying nothing of ``stores`` rather than that the subject is inside."""
+        return self._replace(
+            arrives=self.arrives - stores,
+            tentative=self.tentative - stores,
+            uncertain=self.uncertain | stores,
+        )
+
 
 NOWHERE = Verdict()
+
+SOMEWHERE_ELSE = Verdict(uncertain=frozenset({VAGUE}))
+"""What a vague fix says that is near to no geofence."""
 
 
 def judge(
@@ -90,25 +108,36 @@ def judge(
     """Apply the rule of arrival to the geofences near a fix.
 
     ``matches`` come ordered by distance, deepest inside first. A geofence whose schedule is not
-    in force at the fix's own time does not count.
+    in force at the fix's own time does not count, but who is there was not seen to leave.
     """
     sees_all = rule.says_outside(sighting.accuracy_m)
+    is_vague = rule.is_vague(sighting.accuracy_m)
     if not matches and not sighting.proven and sees_all:
-        return NOWHERE
+        return SOMEWHERE_ELSE if is_vague else NOWHERE
     considered = [_consider(match, sighting, stores, rule) for match in matches]
     found: dict[Standing, set[str]] = {standing: set() for standing in _STANDINGS}
     found[Standing.ARRIVES].update(sighting.proven)
     counted = []
+    shut: set[str] = set()
     for match, standing, reason in considered:
         found[standing].add(match.fence.store_id)
-        if (match.inside or match.overlap > 0) and reason is not Reason.FENCE_NOT_IN_FORCE:
+        if reason is Reason.FENCE_NOT_IN_FORCE:
+            if match.distance_m <= rule.clear_at_m(sighting.accuracy_m):
+                shut.add(match.fence.store_id)
+        elif match.inside or match.overlap > 0:
             counted.append(match)
     arrives, tentative, uncertain, _ = found.values()
     tentative -= arrives
     uncertain -= arrives
     uncertain -= tentative
+    if shut:
+        shut -= arrives | tentative | uncertain
+        tentative |= shut
+        uncertain |= shut
     if not sees_all:
         uncertain.add(ANY_STORE)
+    elif is_vague:
+        uncertain.add(VAGUE)
     return Verdict(
         _frozen(arrives),
         _frozen(tentative),

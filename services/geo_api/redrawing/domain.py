@@ -6,7 +6,8 @@ from datetime import timedelta
 from itertools import count
 from uuid import UUID
 
-from services.geo_api.presence.domain import Fix, Stays, Visit, fold
+from services.geo_api.presence.domain import Fix, Visit
+from services.geo_api.presence.folding import Stays, fold
 from services.geo_api.presence.rule import ArrivalRule
 
 BEFORE, AFTER = "before", "after"

@@ -35,7 +35,7 @@ async def test_a_server_sees_what_was_answered_and_why(
     assert (geofence["overlap"], geofence["least_overlap"]) == (1.0, 0.75)
     assert why["clear_beyond_m"] == 170
     assert why["stores"] == {"arrives": ["s1"], "tentative": [], "uncertain": []}
-    assert (why["rule"]["name"], why["rule"]["clear_margin_m"]) == ("arrival/2", 20)
+    assert (why["rule"]["name"], why["rule"]["clear_margin_m"]) == ("arrival/3", 20)
     assert why["datum"] == {
         "datum": "wgs84", "zone": None, "converted": False, "moved_m": 0, "edge_m": None
     }  # fmt: skip

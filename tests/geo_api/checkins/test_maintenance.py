@@ -19,7 +19,6 @@ from services.geo_api.app import create_app
 from services.geo_api.checkins.maintenance import Maintenance
 from services.geo_api.checkins.service.exact import open_exact
 from services.geo_api.settings import GeoSettings
-from services.geo_api.tables import FEED
 from shared.auth import mint
 from shared.contracts.events import ConsentReceipt, Purpose
 from shared.keys import load_signing_key
@@ -75,7 +74,7 @@ async def database(database_urls: DatabaseUrls) -> AsyncIterator["asyncpg.Connec
 @pytest.fixture
 def maintenance(geo_app: FastAPI, clock: Moved) -> Maintenance:
     state = geo_app.state
-    return Maintenance(state.database, FEED, state.committer.tools.day_keys, clock, state.feed.wake)
+    return Maintenance(state.database, state.committer.tools, clock, state.feed.wake)
 
 
 async def run(maintenance: Maintenance, job: str) -> int:

@@ -12,7 +12,6 @@ from sqlalchemy import text
 
 from services.geo_api.audience.repository import erase
 from services.geo_api.checkins.maintenance import Maintenance
-from services.geo_api.tables import FEED
 from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import DatabaseUrls
 from tests.geo_api.checkins.helpers import LAT, LON, ago, body, known, north, person
@@ -228,6 +227,6 @@ async def test_old_sightings_are_forgotten_by_maintenance(
             {"old": datetime.now(UTC) - timedelta(hours=25)},
         )
     state = geo_app.state
-    day_keys = state.committer.tools.day_keys
-    maintenance = Maintenance(state.database, FEED, day_keys, state.clock, state.feed.wake)
+    tools = state.committer.tools
+    maintenance = Maintenance(state.database, tools, state.clock, state.feed.wake)
     assert await maintenance.run("sightings") == 1

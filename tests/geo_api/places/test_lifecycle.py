@@ -17,8 +17,10 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
 
 
-async def visit(sql: "asyncpg.Connection[asyncpg.Record]", store_id: str = "s1") -> UUID:
-    """A person in the store, seen a moment ago."""
+async def visit(
+    sql: "asyncpg.Connection[asyncpg.Record]", store_id: str = "s1", at: datetime = NOW
+) -> UUID:
+    """A person in the store, seen at ``at``."""
     subject_id, visit_id = uuid4(), uuid4()
     await sql.execute(
         """INSERT INTO geo.visits (subject_id, visit_id, store_id, state, entered_at,
@@ -27,7 +29,7 @@ async def visit(sql: "asyncpg.Connection[asyncpg.Record]", store_id: str = "s1")
         subject_id,
         visit_id,
         store_id,
-        NOW,
+        at,
     )
     return visit_id
 
@@ -52,15 +54,15 @@ async def test_a_temporary_closing_ends_the_visits_when_it_begins_and_only_then(
 ) -> None:
     await make_store(client, "s1", hours=closure(NOW + HOUR, NOW + 3 * HOUR))
     await make_store(client, "s2")
-    await visit(sql, "s1")
-    await visit(sql, "s2")
+    await visit(sql, "s1", NOW + HOUR / 2)
+    await visit(sql, "s2", NOW + HOUR / 2)
 
     await sweep(places_app, NOW + HOUR - timedelta(seconds=1))
     assert await ended(sql) == [None, None]
     await sweep(places_app, NOW + HOUR)
     assert await ended(sql) == ["store_closed", None]
 
-    await visit(sql, "s1")
+    await visit(sql, "s1", NOW + 1.5 * HOUR)
     await sweep(places_app, NOW + 2 * HOUR)
     assert await ended(sql) == ["store_closed", None, None]
 
@@ -77,6 +79,18 @@ async def test_a_closing_that_was_over_before_anybody_looked_ends_nothing(
     assert await sql.fetchval("SELECT next_closure_at FROM geo.stores") is None
 
 
+async def test_who_was_not_seen_for_over_half_an_hour_is_not_ended_by_the_place(
+    client: httpx.AsyncClient, places_app: FastAPI, sql: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await make_store(client, hours=closure(NOW + HOUR))
+    await visit(sql)
+
+    await sweep(places_app, NOW + HOUR)
+
+    assert await ended(sql) == ["silence"]
+    assert await sql.fetchval("SELECT closed_by FROM geo.closings") == "store_closed"
+
+
 async def test_each_closing_has_its_turn_and_renaming_the_store_repeats_none(
     client: httpx.AsyncClient, places_app: FastAPI, sql: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
@@ -88,7 +102,7 @@ async def test_each_closing_has_its_turn_and_renaming_the_store_repeats_none(
     await client.put("/v1/stores/s1", json=store(name="Renamed", hours=hours))
 
     assert await sql.fetchval("SELECT next_closure_at FROM geo.stores") == NOW + 5 * HOUR
-    await visit(sql)
+    await visit(sql, at=NOW + 4.5 * HOUR)
     await sweep(places_app, NOW + 1.5 * HOUR)
     assert await ended(sql) == [None]
     await sweep(places_app, NOW + 5 * HOUR)
@@ -100,7 +114,7 @@ async def test_a_schedule_that_ends_for_good_ends_the_visits_once(
 ) -> None:
     await make_store(client)
     await make_circle(client, schedule={"valid_until": (NOW + HOUR).isoformat()})
-    await visit(sql)
+    await visit(sql, at=NOW + HOUR / 2)
 
     assert await sweep(places_app, NOW) == 0
     assert await sweep(places_app, NOW + HOUR) == 1
@@ -112,7 +126,7 @@ async def test_of_many_sweeps_at_once_one_ends_the_visits(
     client: httpx.AsyncClient, places_app: FastAPI, sql: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     await make_store(client, hours=closure(NOW + HOUR))
-    await visit(sql)
+    await visit(sql, at=NOW + HOUR / 2)
 
     handled = await asyncio.gather(*(sweep(places_app, NOW + HOUR) for _ in range(6)))
 
@@ -127,7 +141,7 @@ async def test_visits_go_on_while_another_geofence_of_the_store_does(
     await make_store(client)
     await make_circle(client, "g1", schedule={"valid_until": (NOW + HOUR).isoformat()})
     await make_circle(client, "g2", schedule={"valid_until": (NOW + 2 * HOUR).isoformat()})
-    await visit(sql)
+    await visit(sql, at=NOW + 1.5 * HOUR)
 
     await sweep(places_app, NOW + HOUR)
     assert await ended(sql) == [None]

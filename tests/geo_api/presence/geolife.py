@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from services.geo_api.presence.domain import ClosedBy, Fix, Stays, Visit, VisitState, fold
+from services.geo_api.presence.domain import ClosedBy, Fix, Visit, VisitState
 from services.geo_api.presence.dwelling import Thresholds
+from services.geo_api.presence.folding import Stays, fold
 from services.geo_api.presence.matching import Fence, FenceIndex
 from services.geo_api.presence.matching import Fix as Position
 from services.geo_api.presence.rule import DEFAULT_RULE, PLAIN_RULE, ArrivalRule

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from services.geo_api.presence.domain import (
     Change,
     ClosedBy,
+    Closing,
     Fix,
     NewId,
-    Stays,
     Transition,
     Visit,
     VisitState,
@@ -23,14 +23,16 @@ from services.geo_api.presence.domain import (
     never,
     transitions,
 )
-from services.geo_api.presence.domain import fold as fold_from
+from services.geo_api.presence.folding import Stays
+from services.geo_api.presence.folding import fold as fold_from
 from services.geo_api.presence.rule import GAP
 from services.geo_api.presence.track import Track
-from services.geo_api.presence.verdict import ANY_STORE
+from services.geo_api.presence.verdict import ANY_STORE, CHOSEN_POINT, VAGUE
 
 SUBJECT = UUID(int=7)
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 STORES = ("a", "b", "c")
+CLOSINGS = (ClosedBy.STORE_CLOSED, ClosedBy.FENCE_REMOVED, ClosedBy.FENCE_EXPIRED)
 LONG_S = 600
 """The threshold of a dwell at every store of these tests."""
 
@@ -72,27 +74,28 @@ def dwells(_store_id: str, entered_at: datetime, last_inside_at: datetime) -> Se
     return [LONG_S] if (last_inside_at - entered_at).total_seconds() >= LONG_S else []
 
 
-def at_first() -> Stays:
-    return Stays(SUBJECT, {}, None, dwelled=dwells)
+def at_first(*closings: Closing) -> Stays:
+    return Stays(SUBJECT, {}, None, dwelled=dwells, closings=sorted(closings))
 
 
-def fold(fixes: Iterable[Fix]) -> list[Visit]:
-    return fold_from(fixes, at_first(), Ids())
+def fold(fixes: Iterable[Fix], *closings: Closing) -> list[Visit]:
+    return fold_from(fixes, at_first(*closings), Ids())
 
 
-def taken(fixes: Iterable[Fix]) -> Track:
+def taken(fixes: Iterable[Fix], *closings: Closing) -> Track:
     """The fixes, taken one by one in the order given, late ones included."""
-    track = Track(at_first())
+    track = Track(at_first(*closings), closings=sorted(closings))
     ids = Ids()
     for each in fixes:
         track.take(each, ids)
+    track.finish()
     return track
 
 
-def facts(visits: Iterable[Visit]) -> set[tuple[object, ...]]:
+def facts(visits: Iterable[Visit]) -> set[Visit]:
     """What must be equal for any order of arrival."""
     return {
-        (v.store_id, v.state, v.entered_at, v.last_inside_at, v.left_at, v.closed_by, v.dwelled)
+        v._replace(visit_id=SUBJECT, revision=0, last_received_at=START, provisional=False)
         for v in visits
     }
 
@@ -102,17 +105,36 @@ def days(draw: st.DrawFn) -> list[Fix]:
     """Pauses around every limit of the rule, moments that occur twice, all standings."""
     pauses = st.sampled_from((0, 1, 4, 5, 6, 60, 119, 120, 121, 600, 1_799, 1_800, 1_801, 4_000))
     seconds = accumulate(draw(st.lists(pauses, min_size=1, max_size=25)))
-    standings = st.sampled_from(("arrives", "tentative", "uncertain", "outside", "outside"))
+    standings = st.sampled_from(("arrives", "tentative", "uncertain", "shut", "outside", "outside"))
+    marks = st.sampled_from((None, None, None, VAGUE, VAGUE, ANY_STORE, CHOSEN_POINT))
     fixes = []
     for position, second in enumerate(seconds):
         stands = {store: draw(standings) for store in STORES}
-        sets = (
+        arrives, tentative, uncertain, shut = (
             frozenset(store for store in STORES if stands[store] == standing)
-            for standing in ("arrives", "tentative", "uncertain")
+            for standing in ("arrives", "tentative", "uncertain", "shut")
         )
+        mark = draw(marks)
+        doubts = uncertain | shut | ({mark} if mark else frozenset())
+        if mark == CHOSEN_POINT:
+            doubts |= {ANY_STORE}
         moment = START + timedelta(seconds=second)
-        fixes.append(Fix(UUID(int=position + 1), moment, START, *sets))
+        fix_id = UUID(int=position + 1)
+        fixes.append(Fix(fix_id, moment, START, arrives, tentative | shut, doubts))
     return fixes
+
+
+@st.composite
+def endings(draw: st.DrawFn) -> list[Closing]:
+    """Stores that close for a while, or for good, at moments around those of the fixes."""
+    seconds = st.integers(0, 20_000) | st.sampled_from((0, 1, 5, 120, 600, 1_800, 3_600))
+    found = []
+    for store, second, why in draw(
+        st.lists(st.tuples(st.sampled_from(STORES), seconds, st.sampled_from(CLOSINGS)), max_size=4)
+    ):
+        version = 5 if draw(st.booleans()) else None
+        found.append(Closing(START + timedelta(seconds=second), store, why, version))
+    return sorted({(c.at, c.store_id, c.closed_by): c for c in found}.values())
 
 
 def test_a_visit_is_kept_while_inside_and_ends_when_clearly_outside() -> None:
@@ -189,17 +211,40 @@ def test_an_earlier_fix_inside_moves_the_entry_and_raises_the_revision() -> None
 
 
 @settings(max_examples=500, deadline=None)
-@given(day=days(), order=st.randoms(use_true_random=False))
-def test_any_order_of_arrival_gives_the_same_visits(day: list[Fix], order: Random) -> None:
+@given(day=days(), closings=endings(), order=st.randoms(use_true_random=False))
+def test_any_order_of_arrival_gives_the_same_visits(
+    day: list[Fix], closings: list[Closing], order: Random
+) -> None:
     shuffled = [*day]
     order.shuffle(shuffled)
-    assert facts(taken(shuffled).visits.values()) == facts(fold(day))
+    assert facts(taken(shuffled, *closings).visits.values()) == facts(fold(day, *closings))
 
 
-@given(day=days())
-def test_one_fix_at_a_time_gives_what_all_at_once_give(day: list[Fix]) -> None:
+@settings(max_examples=300, deadline=None)
+@given(day=days(), closings=endings(), order=st.randoms(use_true_random=False))
+def test_a_closing_that_becomes_known_last_gives_the_same_visits(
+    day: list[Fix], closings: list[Closing], order: Random
+) -> None:
+    shuffled = [*day]
+    order.shuffle(shuffled)
+    track = taken(shuffled)
+    ids = Ids(10_000)
+    for closing in closings:
+        track.closings = sorted([*track.closings, closing])
+        ahead = timedelta(days=1) if closing.is_for_good else timedelta(0)
+        for moment in sorted({fix.occurred_at for fix in day} | {closing.at + ahead}):
+            if moment >= closing.at:
+                track.go_through(moment, ids)
+        track.go_through(closing.at, ids)
+    assert facts(track.visits.values()) == facts(fold(day, *closings))
+
+
+@given(day=days(), closings=endings())
+def test_one_fix_at_a_time_gives_what_all_at_once_give(
+    day: list[Fix], closings: list[Closing]
+) -> None:
     in_order = sorted(day, key=lambda each: each.order)
-    assert facts(taken(in_order).visits.values()) == facts(fold(day))
+    assert facts(taken(in_order, *closings).visits.values()) == facts(fold(day, *closings))
 
 
 @given(day=days())
@@ -335,61 +380,105 @@ def test_what_was_tentative_is_known_after_a_late_fix_too() -> None:
     assert visit.entered_at == at(2)
 
 
-def closed_by_place(fixes: Iterable[Fix], minute: float) -> Track:
-    """After ``fixes`` the store "a" closes."""
-    track = taken(fixes)
-    visit = closed(track.stays.going_on.pop("a"), ClosedBy.STORE_CLOSED, at(minute))
-    track.visits[visit.visit_id] = visit
-    track.ended_until = visit.ended_at
-    return track
+def shut(minute: float, store: str = "a", *, for_good: bool = False) -> Closing:
+    return Closing(at(minute), store, ClosedBy.STORE_CLOSED, 5 if for_good else None)
+
+
+def ends(track: Track) -> list[tuple[datetime, datetime | None, ClosedBy | None]]:
+    """When each visit began and ended, and why, in order."""
+    return sorted((v.entered_at, v.left_at, v.closed_by) for v in track.visits.values())
 
 
 def test_a_visit_that_the_place_ended_goes_on_by_no_later_fix() -> None:
-    for later in (fix(25, "a"), fix(25, uncertain=["a"]), fix(25, uncertain=[ANY_STORE])):
-        track = closed_by_place([fix(0, "a"), fix(10, "a")], 20)
-        [ended] = track.visits.values()
-        track.take(later, lambda: UUID(int=50))
-        assert track.visits[ended.visit_id] == ended
+    for later in (fix(25, uncertain=["a"]), fix(25, uncertain=[ANY_STORE]), fix(25)):
+        track = taken([fix(0, "a"), fix(10, "a"), later], shut(20))
+        assert ends(track) == [(START, at(10), ClosedBy.STORE_CLOSED)]
 
 
-def test_whoever_stays_on_in_a_store_that_closed_has_another_visit() -> None:
-    track = closed_by_place([fix(0, "a"), fix(10, "a")], 20)
-    [change] = track.take(fix(25, "a", number=999), lambda: UUID(int=50))
-    assert change.before is None
-    assert sorted((v.entered_at, v.closed_by) for v in track.visits.values()) == [
-        (START, ClosedBy.STORE_CLOSED),
-        (at(25), None),
-    ]
+def test_whoever_stays_on_in_a_store_that_closed_for_a_while_has_another_visit() -> None:
+    track = taken([fix(0, "a"), fix(10, "a"), fix(25, "a")], shut(20))
+    assert ends(track) == [(START, at(10), ClosedBy.STORE_CLOSED), (at(25), None, None)]
+
+
+def test_nobody_is_in_a_store_after_it_closed_for_good() -> None:
+    """A device's clock may be ahead, and a process may not know it yet."""
+    known = [fix(0, "a"), fix(10, "a"), fix(22, "a"), fix(23, tentative=["a"])]
+    track = taken(known, shut(20, for_good=True))
+    assert ends(track) == [(START, at(10), ClosedBy.STORE_CLOSED)]
+
+
+def test_late_fixes_around_a_closing_give_the_same_in_any_order() -> None:
+    """Inside, closed for a while, outside and inside again."""
+    inside, outside, again = fix(0, "a"), fix(5, number=900), fix(12, "a", number=901)
+    for late in ((outside, again), (again, outside)):
+        track = taken([inside, *late], shut(10))
+        assert ends(track) == [(START, START, ClosedBy.LEFT), (at(12), None, None)]
+    for late in ((outside, again), (again, outside)):
+        track = taken([inside, *late], shut(3))
+        assert ends(track) == [(START, START, ClosedBy.STORE_CLOSED), (at(12), None, None)]
+
+
+def test_a_closing_ends_the_visit_of_a_first_fix_that_comes_late() -> None:
+    assert ends(taken([fix(10, "a")], shut(20))) == [(at(10), at(10), ClosedBy.STORE_CLOSED)]
 
 
 def test_a_late_fix_from_before_the_closing_amends_and_the_place_still_ends_it() -> None:
-    track = closed_by_place([fix(5, "a"), fix(10, "a")], 20)
-    track.take(fix(0, "a", number=900), lambda: UUID(int=50))
-    track.take(fix(15, "a", number=901), lambda: UUID(int=51))
-    [visit] = track.visits.values()
-    assert (visit.entered_at, visit.left_at) == (START, at(15))
-    assert (visit.closed_by, visit.ended_at) == (ClosedBy.STORE_CLOSED, at(20))
+    early, late = fix(0, "a", number=900), fix(15, "a", number=901)
+    track = taken([fix(5, "a"), fix(10, "a"), early, late], shut(20))
+    assert ends(track) == [(START, at(15), ClosedBy.STORE_CLOSED)]
 
 
 def test_a_late_fix_outside_before_the_closing_is_when_the_subject_left() -> None:
-    track = closed_by_place([fix(5, "a"), fix(10, "a")], 20)
-    track.take(fix(15, number=900), lambda: UUID(int=50))
-    [visit] = track.visits.values()
-    assert (visit.closed_by, visit.left_at, visit.ended_at) == (ClosedBy.LEFT, at(10), None)
+    track = taken([fix(5, "a"), fix(10, "a"), fix(15, number=900)], shut(20))
+    assert ends(track) == [(at(5), at(10), ClosedBy.LEFT)]
 
 
 def test_a_fix_from_before_the_closing_after_a_pause_ends_the_earlier_visit() -> None:
-    track = closed_by_place([fix(0, "a", "b"), fix(10, "a", "b")], 60)
-    track.take(fix(50, number=900), Ids(50))
-    ends = {visit.store_id: visit.closed_by for visit in track.visits.values()}
-    assert ends == {"a": ClosedBy.GAP, "b": ClosedBy.GAP}
+    track = taken([fix(0, "a", "b"), fix(10, "a", "b"), fix(50, number=900)], shut(60))
+    assert {visit.closed_by for visit in track.visits.values()} == {ClosedBy.GAP}
     assert track.stays.going_on == {}
 
 
-def test_a_device_ahead_of_time_was_inside_until_its_last_fix() -> None:
-    track = closed_by_place([fix(0, "a"), fix(10, "a")], 8)
-    [visit] = track.visits.values()
-    assert visit.ended_at == at(10)
+def test_a_place_ends_no_visit_of_somebody_who_was_silent_for_longer_than_the_gap() -> None:
+    pause = GAP.total_seconds() / 60
+    known = [fix(0, "a"), fix(5, uncertain=["a"])]
+    assert ends(taken(known, shut(5 + pause))) == [(START, START, ClosedBy.STORE_CLOSED)]
+    assert ends(taken(known, shut(5.1 + pause))) == [(START, None, None)]
+
+
+def test_a_closing_takes_back_what_was_tentative_before_it() -> None:
+    before, after = fix(0, tentative=["a"]), fix(1, tentative=["a"])
+    assert fold([before, after], shut(0.5)) == []
+    assert len(fold([before, after], shut(2))) == 1
+
+
+def test_a_vague_fix_outside_leaves_only_with_another_one_and_none_inside_between() -> None:
+    inside, vague, vaguer = fix(0, "a"), fix(5, uncertain=[VAGUE]), fix(6, uncertain=[VAGUE])
+    assert ends(taken([inside, vague])) == [(START, None, None)]
+    assert ends(taken([inside, vague, vaguer])) == [(START, START, ClosedBy.LEFT)]
+    assert ends(taken([inside, vague, fix(6)])) == [(START, START, ClosedBy.LEFT)]
+    assert ends(taken([inside, fix(5)])) == [(START, START, ClosedBy.LEFT)]
+    again = [inside, vague, fix(5.5, "a"), vaguer]
+    assert ends(taken(again)) == [(START, None, None)]
+    burst = fix(5 + 4 / 60, uncertain=[VAGUE])
+    assert ends(taken([inside, vague, burst])) == [(START, None, None)]
+
+
+def test_who_is_at_a_geofence_that_is_not_in_force_any_more_did_not_leave() -> None:
+    over = fix(5, tentative=["a"], uncertain=["a"])
+    [visit] = taken([fix(0, "a"), over]).visits.values()
+    assert (visit.state, visit.closed_by) == (VisitState.EXPIRED, ClosedBy.FENCE_EXPIRED)
+    assert fold([over, fix(6, tentative=["a"], uncertain=["a"])]) == []
+
+
+def test_a_point_chosen_on_a_map_bears_out_no_other_fix() -> None:
+    chosen = fix(0, "a", uncertain=[ANY_STORE, CHOSEN_POINT])
+    [visit] = fold([chosen])
+    assert visit.sensed_at is None
+    [visit] = fold([chosen, fix(1, tentative=["a"])])
+    assert (visit.entered_at, visit.sensed_at) == (START, at(1))
+    [visit] = fold([fix(-1, tentative=["a"], number=900), chosen])
+    assert visit.sensed_at == at(-1)
 
 
 def test_a_fix_later_than_a_week_after_its_neighbours_changes_no_visit() -> None:

@@ -79,7 +79,8 @@ def test_the_overlap_of_circles_is_their_common_area_over_the_smaller(
     other = shapely.Point(distance, 0).buffer(accuracy, quad_segs=512)
     expected = one.intersection(other).area / min(one.area, other.area)
     assert found[0].overlap == pytest.approx(expected, abs=2e-3)
-    assert found[0].confidence == 1 + (found[0].overlap >= 0.5) + (found[0].overlap >= 0.85)
+    likely = found[0].overlap >= 0.5 and found[0].share >= 0.25
+    assert found[0].confidence == 1 + likely + (found[0].share >= 0.85)
 
 
 def test_the_overlap_of_an_outline_is_the_common_area_over_the_smaller() -> None:

@@ -1,6 +1,7 @@
 """Where one fix stands at one geofence, and what it says of a store with several."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from services.geo_api.places.schedules import Schedule
 from services.geo_api.presence.fences import Fence, FenceMatch
 from services.geo_api.presence.matching import FenceIndex, Fix
 from services.geo_api.presence.rule import DEFAULT_RULE, PLAIN_RULE, Reason, Standing
-from services.geo_api.presence.verdict import ANY_STORE, NOWHERE, Sighting, judge
+from services.geo_api.presence.verdict import ANY_STORE, NOWHERE, VAGUE, Sighting, judge
 from shared.geo import Circle, LonLat
 from tests.geo_api.presence.shapes import away
 
@@ -117,7 +118,8 @@ def test_a_shop_smaller_than_the_circle_is_entered_from_within_and_not_from_besi
     within, beside = kiosk.match(near)
     assert [m.overlap for m in (*within, *beside)] == [1.0, 1.0]
     assert judge(within, sighting(60), {}).arrives == {"s"}
-    assert judge(beside, sighting(60), {}).uncertain == {"s"}
+    assert judge(beside, sighting(60), {}).uncertain == {"s", VAGUE}
+    assert [m.confidence for m in within] == [1]
 
 
 def stands(store: str, matches: Iterable[FenceMatch], accuracy_m: float = 10) -> str:
@@ -156,8 +158,41 @@ def test_a_fence_out_of_force_does_not_count_and_says_so() -> None:
     assert judge([match(-50, fence=shut)], before, {"s": Zone()}).arrives == {"s"}
 
 
+def test_who_is_at_a_fence_out_of_force_is_not_seen_outside_unless_clear_of_it() -> None:
+    shut = Fence("f", "s", 1, Circle(HERE, 100), Schedule(valid_until=NOW))
+    for distance_m, at_it in ((-50, True), (30, True), (30.001, False)):
+        verdict = judge([match(distance_m, fence=shut)], sighting(), {"s": Zone()})
+        assert ("s" in verdict.tentative & verdict.uncertain) is at_it
+    open_one = match(-50, fence=circle(fence_id="g"))
+    assert judge([match(-50, fence=shut), open_one], sighting(), {"s": Zone()}).arrives == {"s"}
+
+
+@pytest.mark.parametrize(
+    ("radius_m", "accuracy_m", "confidence"),
+    [(25, 10, 3), (25, 24, 3), (25, 49.9, 2), (25, 51, 1), (25, 190, 1), (100, 100, 3)],
+)
+def test_confidence_asks_how_much_of_the_accuracy_circle_is_inside(
+    radius_m: float, accuracy_m: float, confidence: int
+) -> None:
+    """From the centre of a store: all of these arrive, whatever the confidence."""
+    fix = Fix(HERE.lon, HERE.lat, accuracy_m)
+    [[alone]] = FenceIndex.build([circle(radius_m)], 1).match([fix])
+    many = FenceIndex.build([circle(radius_m)], 1).match([fix] * 64)
+    assert {alone.confidence, *(m.confidence for [m] in many)} == {confidence}
+    assert judge([alone], sighting(accuracy_m), {}).arrives == {"s"}
+
+
+def test_a_margin_that_matching_does_not_look_for_is_refused() -> None:
+    assert replace(DEFAULT_RULE, clear_margin_m=5).clear_at_m(10) == 15
+    with pytest.raises(ValueError, match="at most 20"):
+        replace(DEFAULT_RULE, clear_margin_m=21)
+
+
 def test_a_fix_too_coarse_to_see_all_fences_doubts_every_store() -> None:
-    assert judge([], sighting(2_000), {}) is NOWHERE
+    assert judge([], sighting(50), {}) is NOWHERE
+    assert judge([], sighting(50.1), {}).uncertain == {VAGUE}
+    assert judge([], sighting(2_000), {}).uncertain == {VAGUE}
+    assert judge([], sighting(2_000), {}, PLAIN_RULE) is NOWHERE
     assert judge([], sighting(2_001), {}).uncertain == {ANY_STORE}
     assert judge([], sighting(2_001), {}, PLAIN_RULE) is NOWHERE
 

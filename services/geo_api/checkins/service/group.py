@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import Answer, CheckIn, distinct
 from services.geo_api.checkins.repository import Key, Receipt
-from services.geo_api.checkins.service import answers, doubting, stays, writing
+from services.geo_api.checkins.service import answers, doubting, stays, tracks, writing
 from services.geo_api.checkins.service.consent import admit, speaks_for_itself, without_consent
 from services.geo_api.checkins.service.last_fix import last_fixes
 from services.geo_api.checkins.service.outcome import Decided, Outcome, Tools
@@ -32,8 +32,7 @@ from services.geo_api.checkins.service.receipts import opened
 from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import Situation
 from services.geo_api.offers.service import grants
-from services.geo_api.presence import repository as presence
-from services.geo_api.presence.domain import Transition, Visit
+from services.geo_api.presence.domain import Transition
 from services.geo_api.presence.verdict import Verdict
 from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects import service as locking
@@ -124,14 +123,14 @@ class Group:
     async def _decide_locked(self, connection: AsyncConnection, hopeful: Sequence[CheckIn]) -> None:
         now = max(check_in.received_at for check_in in hopeful)
         whose = {check_in.subject_id for check_in in hopeful}
-        states, (decided, visits) = await locking.lock_and_read(
+        states, (decided, *rows) = await locking.lock_and_read(
             connection,
             self.tools.keys.identity,
             whose,
             now,
             [
                 repository.asking_receipts([check_in.key for check_in in hopeful]),
-                presence.asking_going_on(list(whose)),
+                *tracks.asking_known(hopeful, [self.verdicts[c.key] for c in hopeful]),
             ],
         )
         await self._repeat(repository.receipts(decided))
@@ -141,36 +140,36 @@ class Group:
             self._forget(check_in, reason, states[check_in.subject_id])
         await subjects.forget(connection, admission.forgotten)
         if admission.admitted:
-            going_on = presence.visits(visits)
-            await self._keep(connection, [*admission.admitted], states, going_on, admission.told)
+            known = tracks.known(*rows)
+            await self._keep(connection, [*admission.admitted], states, known, admission.told)
 
     async def _keep(
         self,
         connection: AsyncConnection,
         outcomes: list[Outcome],
         states: Mapping[UUID, SubjectState],
-        going_on: Sequence[Visit],
+        known: tracks.Known,
         told: Mapping[UUID, bytes],
     ) -> None:
         outcomes.sort(key=lambda o: (o.check_in.occurred_at, o.check_in.check_in_id))
         for outcome in outcomes:
             outcome.verdict = self.verdicts[outcome.check_in.key]
         lasts = await last_fixes(states.values(), self.tools.day_keys)
-        tracks = await stays.advance(connection, self.tools, outcomes, states, going_on, lasts)
+        advanced = await stays.advance(connection, self.tools, outcomes, states, known, lasts)
         await doubting.weigh(connection, self.tools, outcomes, states, lasts)
         granted = await grants.grant(
             connection,
             self.tools.offers.current,
             [_situation(outcome, states) for outcome in outcomes],
             self.tools.grant_context(max(o.check_in.received_at for o in outcomes)),
-            known={subject: [*track.visits.values()] for subject, track in tracks.items()},
+            known={subject: [*track.visits.values()] for subject, track in advanced.items()},
         )
         for outcome, grant in zip(outcomes, granted.given, strict=True):
             outcome.coupons, outcome.decisions = grant.coupons, grant.decisions
             outcome.invitation = self._invite(outcome, states)
             outcome.answer = answers.accepted(outcome, self.tools.rule)
             self.results[outcome.check_in.key] = outcome.answer
-        decided = Decided(outcomes, tracks, states, told)
+        decided = Decided(outcomes, advanced, states, told)
         statements = await writing.statements(self.tools, decided)
         await run_together(connection, [*statements, *granted.writing])
 

@@ -37,6 +37,9 @@ class FencesInForce(Protocol):
     @property
     def stores(self) -> Mapping[str, "StoreInForce"]: ...
 
+    @property
+    def version(self) -> int: ...
+
 
 class StoreInForce(Zoned, Protocol):
     @property

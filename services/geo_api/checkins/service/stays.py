@@ -8,25 +8,22 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import as_fix
 from services.geo_api.checkins.repository import Key
 from services.geo_api.checkins.service.last_fix import placed
 from services.geo_api.checkins.service.likelihood import likeliest
 from services.geo_api.checkins.service.outcome import FencesInForce, Outcome, Tools
+from services.geo_api.checkins.service.tracks import Known, Tracks, load, minding
 from services.geo_api.evidence.domain import GREATEST_CONFIDENCE, OF_GRADE, Evidence
 from services.geo_api.offers.domain import Presence
 from services.geo_api.places.schedules import in_force
-from services.geo_api.presence import repository as presence
 from services.geo_api.presence.crossing import Placed, crossed, may_cross
-from services.geo_api.presence.domain import Stays, Transition, Visit, transitions
-from services.geo_api.presence.dwelling import Thresholds
+from services.geo_api.presence.domain import Change, Transition, Visit, transitions
 from services.geo_api.presence.matching import Fence, FenceMatch
-from services.geo_api.presence.rule import ArrivalRule
+from services.geo_api.presence.rule import DEFAULT_RULE, ArrivalRule
 from services.geo_api.presence.track import Track
+from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects.domain import SubjectState
-
-Tracks = dict[UUID, Track]
 
 _CORROBORATED_CONFIDENCE = 2
 """What two fixes inside deserve, however small the overlap of either."""
@@ -37,99 +34,53 @@ async def advance(
     tools: Tools,
     outcomes: Sequence[Outcome],
     states: Mapping[UUID, SubjectState],
-    going_on: Iterable[Visit],
+    known: Known,
     lasts: Mapping[UUID, Placed],
 ) -> Tracks:
     """Let each fix change its subject's visits; ``outcomes`` are ordered by occurrence.
 
-    ``going_on`` are the visits that a next fix may prolong, of these subjects and others,
-    ``lasts`` where each subject was last seen.
+    ``lasts`` is where each subject was last seen.
     """
     fences = tools.fences.current
-    tracks = await _load(connection, tools, fences, outcomes, states, going_on)
+    tracks = await load(connection, tools, outcomes, states, known)
+    last = {outcome.check_in.subject_id: outcome for outcome in outcomes}
     for outcome in outcomes:
         track = tracks[outcome.check_in.subject_id]
-        _mind_closed_stores(outcome, track, fences)
+        outcome.verdict = minding(track.closings, outcome, fences)
         outcome.ranking = likeliest(outcome, fences, track.stays.going_on.keys())
-        outcome.changes = track.take(as_fix(outcome.check_in, outcome.verdict), tools.new_id)
+        changes = track.take(as_fix(outcome.check_in, outcome.verdict), tools.new_id)
+        if outcome is last[outcome.check_in.subject_id]:
+            changes = _combined(changes, track.finish())
+        outcome.changes = changes
         outcome.counts = outcome.check_in.check_in_id not in track.beyond
         if outcome.changes:
             outcome.transitions = transitions(outcome.changes)
         outcome.matches = [*_matches(outcome)]
         if outcome.verdict.arrives or outcome.verdict.tentative:
             outcome.presences = tuple(_presences(outcome, track, tools))
+    await _note_ends(connection, states, tracks)
     _add_fences_left(outcomes, fences)
     _add_fences_crossed(tools.rule, outcomes, _Before(states, tracks, lasts), fences)
     return tracks
 
 
-async def _load(
-    connection: AsyncConnection,
-    tools: Tools,
-    fences: FencesInForce,
-    outcomes: Sequence[Outcome],
-    states: Mapping[UUID, SubjectState],
-    going_on: Iterable[Visit],
-) -> Tracks:
-    firsts: dict[UUID, datetime] = {}
-    for outcome in outcomes:
-        firsts.setdefault(outcome.check_in.subject_id, outcome.check_in.occurred_at)
-    thresholds = Thresholds(fences.index, fences.stores)
-    tracks = {subject: _track(tools, states[subject], thresholds) for subject in firsts}
-    for visit in going_on:
-        track = tracks.get(visit.subject_id)
-        if track is not None:
-            track.stays.going_on[visit.store_id] = visit
-            track.visits[visit.visit_id] = visit
-    late = {s: first for s, first in firsts.items() if _is_late(first, states[s])}
-    if late:
-        await _load_late(connection, tools, late, tracks)
-    return tracks
+def _combined(changes: Sequence[Change], ends: Sequence[Change]) -> list[Change]:
+    """A visit that a fix began or prolonged and its place then ended changed once."""
+    ended = {change.before.visit_id: change for change in ends if change.before}
+    combined = []
+    for change in changes:
+        end = ended.pop(change.after.visit_id, None) if change.after else None
+        combined.append(change if end is None else Change(change.before, end.after))
+    return [*combined, *ended.values()]
 
 
-def _track(tools: Tools, state: SubjectState, thresholds: Thresholds) -> Track:
-    maybe = {store: [*moments] for store, moments in state.maybe.items()} if state.maybe else {}
-    stays = Stays(
-        state.subject_id,
-        {},
-        state.last_occurred_at,
-        maybe,
-        rule=tools.rule,
-        dwelled=thresholds.reached,
-    )
-    return Track(stays, ended_until=state.ended_at)
-
-
-def _is_late(first: datetime, state: SubjectState) -> bool:
-    """Equal times count as late: which comes first is then a matter of the check-in ids.
-
-    So does a fix from before a place ended a visit, which may have gone on until then.
-    """
-    if state.ended_at is not None and first <= state.ended_at:
-        return True
-    return state.last_occurred_at is not None and first <= state.last_occurred_at
-
-
-async def _load_late(
-    connection: AsyncConnection, tools: Tools, late: Mapping[UUID, datetime], tracks: Tracks
+async def _note_ends(
+    connection: AsyncConnection, states: Mapping[UUID, SubjectState], tracks: Tracks
 ) -> None:
-    fixes = await repository.fixes_since(connection, late, tools.rule.gap)
-    starts = {
-        subject: min([first, *(fix.occurred_at for fix in fixes[subject][:1])])
-        for subject, first in late.items()
-    }
-    for subject in late:
-        tracks[subject].fixes = fixes[subject]
-    for visit in await presence.since(connection, starts):
-        tracks[visit.subject_id].visits[visit.visit_id] = visit
-
-
-def _mind_closed_stores(outcome: Outcome, track: Track, fences: FencesInForce) -> None:
-    """A fix from before its store closed finds no geofence there any more: that proves nothing."""
-    ended = track.ended_after(outcome.check_in.occurred_at)
-    gone = frozenset(store_id for store_id in ended if not fences.index.of_store(store_id))
-    if gone:
-        outcome.verdict = outcome.verdict.in_doubt_of(gone)
+    """A fix from before a closing that ended a visit is a late one from now on."""
+    ends = {subject: track.stays.ended_until for subject, track in tracks.items()}
+    told = {s: at for s, at in ends.items() if at is not None and at != states[s].ended_at}
+    await subjects.note_ends(connection, told)
 
 
 def _matches(outcome: Outcome) -> Iterator[tuple[FenceMatch, Transition | None]]:
@@ -229,7 +180,7 @@ def _presences(outcome: Outcome, track: Track, tools: Tools) -> Iterator[Presenc
             entered=visit is not None and visit.visit_id in began,
             geofence_id=found.fence.geofence_id if found else None,
             geofence_version=found.fence.version if found else None,
-            confidence=_confidence(store_id, found, outcome),
+            confidence=_confidence(store_id, found, outcome, visit),
             evidence=_evidence(store_id, outcome),
             is_open=_is_open(store_id, outcome.check_in.occurred_at, tools),
             since=visit.entered_at if visit else None,
@@ -237,15 +188,20 @@ def _presences(outcome: Outcome, track: Track, tools: Tools) -> Iterator[Presenc
         )
 
 
-def _confidence(store_id: str, match: FenceMatch | None, outcome: Outcome) -> int:
-    """That of the fix or of the proof, if greater; at least 2 where another fix corroborates.
+def _confidence(
+    store_id: str, match: FenceMatch | None, outcome: Outcome, visit: Visit | None
+) -> int:
+    """That of the fix or of the proof, if greater; at least 2 where an earlier fix bears it out.
 
-    A place that was chosen on a map stays below that, however often it is chosen.
+    What was chosen on a map bears out nothing, and stays below that however often it is chosen.
     """
-    verdict = outcome.verdict
-    least = _CORROBORATED_CONFIDENCE if store_id in verdict.tentative else 0
-    believed = max(match.confidence if match else 0, least)
-    limit = GREATEST_CONFIDENCE[OF_GRADE[outcome.check_in.grade]]
+    check_in, verdict = outcome.check_in, outcome.verdict
+    believed = match.confidence if match else 0
+    if visit is not None and visit.sensed_at is not None and match is not None:
+        seen_for = check_in.occurred_at - visit.sensed_at
+        if seen_for >= DEFAULT_RULE.corroborated_after:
+            believed = max(believed, _CORROBORATED_CONFIDENCE)
+    limit = GREATEST_CONFIDENCE[OF_GRADE[check_in.grade]]
     return max(min(believed, limit), verdict.proven.get(store_id, 0))
 
 
@@ -277,16 +233,15 @@ class Settled(NamedTuple):
     gone: list[Visit]
 
 
-def settled(outcomes: Iterable[Outcome]) -> Settled:
-    """The visits after all changes of a group, each once."""
+def settled(changes: Iterable[Change]) -> Settled:
+    """The visits after all changes, each once."""
     stored: dict[UUID, Visit | None] = {}
     final: dict[UUID, Visit | None] = {}
-    for outcome in outcomes:
-        for before, after in outcome.changes:
-            visit = after or before
-            if visit is not None:
-                stored.setdefault(visit.visit_id, before)
-                final[visit.visit_id] = after
+    for before, after in changes:
+        visit = after or before
+        if visit is not None:
+            stored.setdefault(visit.visit_id, before)
+            final[visit.visit_id] = after
     settled = Settled([], [], [])
     for visit_id, after in final.items():
         before = stored[visit_id]

@@ -34,7 +34,7 @@ async def statements(tools: Tools, decided: Decided) -> list[Statement]:
     days = {outcome.check_in.received_at.date() for outcome in outcomes}
     day_keys = {day: await tools.day_keys.prepare(day) for day in days}  # two around midnight
     exact = {o.check_in.key: _sealed_place(o.check_in, day_keys) for o in outcomes}
-    visits = settled(outcomes)
+    visits = settled(change for outcome in outcomes for change in outcome.changes)
     return [
         repository.writing([_row(o, exact, tools.rule.name) for o in outcomes]),
         repository.writing_receipts([_receipt(o, day_keys) for o in outcomes]),

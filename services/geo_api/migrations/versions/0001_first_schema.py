@@ -45,8 +45,8 @@ ROWS = {
     "new_visit": """
         subject_id uuid, visit_id uuid, store_id text, state text, entered_at timestamptz,
         last_inside_at timestamptz, left_at timestamptz, closed_by text, provisional boolean,
-        revision integer, last_received_at timestamptz, dwelled text, ended_at timestamptz,
-        unfenced boolean
+        revision integer, last_received_at timestamptz, dwelled text,
+        unfenced boolean, sensed_at timestamptz
     """,
     "seen_subject": """
         subject_id uuid, occurred_at timestamptz, received_at timestamptz, told boolean,
@@ -484,6 +484,24 @@ def upgrade() -> None:
         schema="geo",
     )
     op.create_table(
+        "closings",
+        sa.Column("store_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_by", sa.Text(), nullable=False),
+        sa.Column("index_version", sa.BigInteger(), nullable=True),
+        sa.Column("settled", sa.Boolean(), server_default="false", nullable=False),
+        sa.PrimaryKeyConstraint("store_id", "at", "closed_by", name=op.f("pk_closings")),
+        schema="geo",
+    )
+    op.create_index(
+        "ix_closings_unsettled",
+        "closings",
+        ["at"],
+        unique=False,
+        schema="geo",
+        postgresql_where="NOT settled",
+    )
+    op.create_table(
         "visit_aliases",
         sa.Column("subject_id", sa.Uuid(), nullable=False),
         sa.Column("alias_id", sa.Uuid(), nullable=False),
@@ -505,8 +523,8 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("last_received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("dwelled", sa.ARRAY(sa.Integer()), server_default="{}", nullable=False),
-        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("unfenced", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("sensed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "(state = 'open') = (left_at IS NULL)", name=op.f("ck_visits_left_when_closed")
         ),
@@ -793,6 +811,7 @@ def downgrade() -> None:
     )
     op.drop_table("visits", schema="geo")
     op.drop_table("visit_aliases", schema="geo")
+    op.drop_table("closings", schema="geo")
     op.drop_table("tombstones", schema="geo")
     op.drop_index(op.f("ix_subjects_person_id"), table_name="subjects", schema="geo")
     op.drop_table("subjects", schema="geo")

@@ -121,7 +121,8 @@ async def check_in(
     """Match a report of a presence; visits, coupons and the invitation come in the same answer.
 
     The first time 201; the same id again 200 with the same body; without consent 200, and
-    nothing is kept. The same id with another body is refused.
+    nothing is kept. The same id with another body is refused. What proves a store that is closed
+    for good by now is refused too (422), even if it occurred before.
     """
     state = request.app.state
     read = reader_of(request, caller).read(body)

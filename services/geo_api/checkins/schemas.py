@@ -68,7 +68,8 @@ CHECK_IN_EXAMPLE: dict[str, Any] = {
 class EvidenceIn(WireModel):
     """What proves the store: ``code`` for a store_qr, ``beacon`` for a beacon, else ``store_id``.
 
-    ``member_code``, on a staff_scan, says who it is in place of ``subject``.
+    ``member_code``, on a staff_scan, says who it is in place of ``subject``. The store must not be
+    closed for good when the check-in is received, whenever it occurred: else 422 at that member.
     """
 
     code: Annotated[str, Field(max_length=MAX_CODE)] | None = None

@@ -1,6 +1,6 @@
 """Offers as a check-in sees them: what is in force, where one stands, and what may be granted."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -32,7 +32,6 @@ class Reason(StrEnum):
     NO_MARKETING_CONSENT = "no_marketing_consent"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
-    WRONG_STORE = "wrong_store"
     STORE_CLOSED = "store_closed"
     NO_VISIT = "no_visit"
     EVIDENCE_NOT_ACCEPTED = "evidence_not_accepted"
@@ -274,13 +273,3 @@ def refuse_at_sight(candidate: Candidate) -> Reason | None:
         (offer.trigger is Trigger.ENTER and not presence.entered, Reason.TRIGGER_NOT_MET),
     )
     return next((reason for at_fault, reason in faults if at_fault), None)
-
-
-def out_of_place(book: OfferBook, situation: Situation) -> Iterator[Decision]:
-    """A decision ``wrong_store`` for each offer that holds at none of the stores one is in.
-
-    Costs a pass over all offers, so it is for an answer that explains itself, not for each.
-    """
-    for offer in book.offers:
-        if not any(offer.stores.holds(p.store_id, p.tags) for p in situation.presences):
-            yield Decision(offer.offer_id, offer.version, None, False, Reason.WRONG_STORE)

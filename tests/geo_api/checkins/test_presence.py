@@ -19,7 +19,7 @@ from services.geo_api.presence.fences import Fence, Fix
 from services.geo_api.presence.rule import DEFAULT_RULE
 from services.geo_api.subjects import repository as subjects
 from tests.conftest import DatabaseUrls
-from tests.geo_api.checkins.helpers import LAT, LON, body, north, person
+from tests.geo_api.checkins.helpers import LAT, LON, body, north, open_store, person
 
 PATH = "/v1/check-ins"
 AT_EDGE = {"latitude": north(98), "accuracy_m": 60}
@@ -88,18 +88,77 @@ async def news(urls: DatabaseUrls, kind: str) -> list[dict[str, Any]]:
     return sorted((p for p in payloads if p["type"] == kind), key=lambda fact: fact["revision"])
 
 
-async def test_two_fixes_at_the_edge_enter_and_deserve_an_offer(
-    geo: httpx.AsyncClient, geo_app: FastAPI, server: dict[str, str], walk: Walk
-) -> None:
+async def coffee(geo: httpx.AsyncClient, app: FastAPI, headers: dict[str, str]) -> None:
+    """An offer for whoever checks in, once each."""
     offer = {
-        "title": "Coffee", "trigger": {"type": "enter"}, "stores": {"all": True},
+        "title": "Coffee", "trigger": {"type": "check_in"}, "stores": {"all": True},
         "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z",
         "caps": {"total": 9, "per_person": 1}, "coupon": {"valid_for_s": 86_400},
         "benefit": {"type": "amount", "value_minor": 500, "currency": "CNY"},
     }  # fmt: skip
-    await geo.put("/v1/offers/coffee", json=offer, headers=server)
-    await geo.post("/v1/offers/coffee/activate", headers=server)
-    await until(lambda: geo_app.state.offers.current.offers)
+    await geo.put("/v1/offers/coffee", json=offer, headers=headers)
+    await geo.post("/v1/offers/coffee/activate", headers=headers)
+    await until(lambda: app.state.offers.current.offers)
+
+
+async def test_a_point_chosen_on_a_map_bears_out_no_fix_and_none_bears_it_out(
+    geo: httpx.AsyncClient, geo_app: FastAPI, server: dict[str, str], walk: Walk
+) -> None:
+    await coffee(geo, geo_app, server)
+    chosen = {"location_grade": "chosen"}
+    assert (await walk.at(90, **chosen))["visits"][0]["state"] == "open"
+    assert (await walk.at(60, **AT_EDGE))["coupons"] == []
+    assert (await walk.at(30, **chosen))["coupons"] == []
+    assert [c["offer_id"] for c in (await walk.at(1, **AT_EDGE))["coupons"]] == ["coffee"]
+
+
+async def test_a_fix_far_vaguer_than_the_store_enters_and_deserves_no_offer_alone(
+    geo: httpx.AsyncClient, geo_app: FastAPI, server: dict[str, str], walk: Walk
+) -> None:
+    await coffee(geo, geo_app, server)
+    await open_store(geo, geo_app, server, "kiosk", radius_m=25)
+    answer = await walk.at(60, accuracy_m=190)
+    confidence = {match["store_id"]: match["confidence"] for match in answer["matches"]}
+    assert confidence == {"kiosk": 1, "s1": 2}
+    assert {visit["store_id"] for visit in answer["visits"]} == {"kiosk", "s1"}
+    assert [coupon["store_id"] for coupon in answer["coupons"]] == ["s1"]
+
+
+async def test_one_vague_fix_outside_leaves_no_store_and_two_do(walk: Walk) -> None:
+    await walk.at(300)
+    vague = {"latitude": north(400), "accuracy_m": 80}
+    assert (await walk.at(200, **vague))["visits"] == []
+    [visit] = (await walk.at(100, **vague))["visits"]
+    assert (visit["state"], visit["closed_by"]) == ("exited", "left")
+
+
+async def test_a_schedule_that_is_over_ends_a_visit_under_its_own_reason(
+    geo: httpx.AsyncClient,
+    geo_app: FastAPI,
+    server: dict[str, str],
+    walk: Walk,
+    database_urls: DatabaseUrls,
+) -> None:
+    """In whichever order the fixes come."""
+    geometry = {"type": "Circle", "coordinates": [LON, LAT], "radius_m": 100}
+    over = (walk.now - timedelta(seconds=200)).isoformat()
+    fence = {"store_id": "s1", "datum": "wgs84", "geometry": geometry}
+    fence |= {"schedule": {"valid_until": over}}
+    assert (await geo.put("/v1/geofences/s1", json=fence, headers=server)).status_code == 200
+    await until(lambda: fences(geo_app)[0].schedule is not None)
+    await walk.at(300)
+    await walk.at(100)
+    other = Walk(geo, server)
+    await other.at(100)
+    await other.at(300)
+    found = await rows(database_urls, "SELECT state, closed_by FROM geo.visits")
+    assert [tuple(row) for row in found] == [("expired", "fence_expired")] * 2
+
+
+async def test_two_fixes_at_the_edge_enter_and_deserve_an_offer(
+    geo: httpx.AsyncClient, geo_app: FastAPI, server: dict[str, str], walk: Walk
+) -> None:
+    await coffee(geo, geo_app, server)
     first = await walk.at(61, **AT_EDGE)
     [match] = first["matches"]
     assert (match["inside"], match["transition"], match["confidence"]) == (True, None, 1)

@@ -20,7 +20,6 @@ from services.geo_api.offers.domain import (
     StoreSet,
     Trigger,
     candidates,
-    out_of_place,
     refuse_at_sight,
 )
 from services.geo_api.offers.eligibility import Grants, Past, Stay, decide, person_visit
@@ -96,8 +95,6 @@ def test_an_offer_is_found_by_store_by_tag_and_everywhere_once_each() -> None:
 
     assert [o.offer_id for o in book.at("s1", {"x", "y"})] == ["a", "b", "c"]
     assert [o.offer_id for o in book.at("s3", ())] == ["b"]
-    here = situation(presence(tags=frozenset({"x"})))
-    assert [(d.offer_id, d.reason) for d in out_of_place(book, here)] == [("d", "wrong_store")]
 
 
 def test_every_offer_at_every_store_of_the_check_in_is_considered() -> None:

@@ -14,12 +14,10 @@ from services.geo_api.presence import together
 from services.geo_api.presence.earth import FAR_M, geodesic_m, point_of
 from services.geo_api.presence.geometry import lens, shares
 from services.geo_api.presence.nearest import nearest, sums
-from services.geo_api.presence.outlines import FARTHEST_M, STAR
+from services.geo_api.presence.outlines import FARTHEST_M
 from services.geo_api.presence.table import CIRCLE, EDGE_M, GRAZE_M, WIDE, FenceTable
 from services.geo_api.presence.together import Measures
 from shared.geo import WGS84
-
-_MANY_PIECES = 64
 
 Measure = tuple[float, bool, float, float]
 """Metres to the edge (negative inside), inside, and the common ground as a share of the smaller
@@ -68,9 +66,6 @@ def _flat(table: FenceTable, number: int, spot: Spot, step: tuple[float, float, 
     lon, lat, accuracy = spot
     outline, outlines = table.outline[number], table.outlines
     x, y = outlines.place(outline, step)
-    if outlines.kind[outline] != STAR and outlines.pieces(outline) > _MANY_PIECES:
-        place = np.array([x]), np.array([y])
-        return _first(together.flats(table, np.array([number]), np.array([spot]).T, place))
     metres, side = nearest(outlines, outline, x, y)
     inside = side > 0
     if side == 0 or metres < EDGE_M:

@@ -6,13 +6,15 @@ same of many as arrays; both find the same piece and measure it alike, so the bi
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from services.geo_api.presence.geometry import crossing
 from services.geo_api.presence.outlines import RINGS, SAFE, STAR, Outlines
 
 _CENTRAL = 1.2
 """Where the nearest edge is farther than the middle by this share (squared) most may be nearest."""
+_WIDER_M = 1e-9
+"""More than is lost in the digits of a place in a plane."""
 _ANGLE_SLACK = 1e-5
 """More than directions lose as 32-bit floats, in radians."""
 
@@ -20,7 +22,7 @@ _ANGLE_SLACK = 1e-5
 def nearest(outlines: Outlines, outline: int, x: float, y: float) -> tuple[float, int]:
     """Metres to the nearest edge, and the side: 1 inside, -1 outside, 0 not told."""
     kind = outlines.kind[outline]
-    find = _by_direction if kind == STAR else _by_vertices
+    find = _by_direction if kind == STAR else _by_blocks
     square, piece = find(outlines, outline, x, y)
     return math.sqrt(square), 0 if kind == RINGS else _side(outlines, outline, piece, (x, y))
 
@@ -33,15 +35,38 @@ def sums(
     pieces: Sequence[int] = range(outlines.start[outline], outlines.start[outline + 1] - 1)
     if outlines.kind[outline] == STAR and from_middle > _CENTRAL * square:
         pieces = _towards(outlines, outline, (x, y), square / from_middle)
-    xs, ys = outlines.x, outlines.y
+    elif outlines.kind[outline] != STAR:
+        reach = radius + _WIDER_M
+        pieces = [
+            piece
+            for west, south, east, north, first, end in outlines.blocks_of(outline)
+            if west - reach <= x <= east + reach and south - reach <= y <= north + reach
+            for piece in range(first, end)
+        ]
     cross = turn = 0.0
-    for piece in pieces:
-        px, py, qx, qy = xs[piece] - x, ys[piece] - y, xs[piece + 1] - x, ys[piece + 1] - y
-        if px - qx == px - qx:  # not NaN, which leads to another ring
-            part = crossing(px, py, qx, qy, square)
-            cross += part[0]
-            turn += part[1]
+    for px, py, qx, qy in _about(outlines, pieces, (x, y), radius + _WIDER_M):
+        part = crossing(px, py, qx, qy, square)
+        cross += part[0]
+        turn += part[1]
     return cross, turn
+
+
+def _about(
+    outlines: Outlines, pieces: Iterable[int], place: tuple[float, float], reach: float
+) -> Iterator[tuple[float, float, float, float]]:
+    """Both ends, as seen from a place, of the pieces whose boxes come within reach of it.
+
+    No comparison with a NaN, which leads to another ring, is true.
+    """
+    xs, ys = outlines.x, outlines.y
+    x, y = place
+    west, south, east, north = x - reach, y - reach, x + reach, y + reach
+    for piece in pieces:
+        px, qx = xs[piece], xs[piece + 1]
+        if (px <= east or qx <= east) and (px >= west or qx >= west) and px - qx == px - qx:
+            py, qy = ys[piece], ys[piece + 1]
+            if (py <= north or qy <= north) and (py >= south or qy >= south):
+                yield px - x, py - y, qx - x, qy - y
 
 
 def _by_direction(outlines: Outlines, outline: int, x: float, y: float) -> tuple[float, int]:
@@ -62,6 +87,22 @@ def _by_direction(outlines: Outlines, outline: int, x: float, y: float) -> tuple
         return found
     around = _towards(outlines, outline, (x, y), found[0] / from_middle)
     return _least(outlines, around, x, y)
+
+
+def _by_blocks(outlines: Outlines, outline: int, x: float, y: float) -> tuple[float, int]:
+    """The least square and its piece, the first of equals, for an outline of any form."""
+    bounds = []
+    for west, south, east, north, first, end in outlines.blocks_of(outline):
+        dx = west - x if x < west else (x - east if x > east else 0.0)
+        dy = south - y if y < south else (y - north if y > north else 0.0)
+        bounds.append((dx * dx + dy * dy, first, end))
+    bounds.sort()
+    found = math.inf, -1
+    for bound, first, end in bounds:
+        if bound > found[0] * SAFE:
+            break
+        found = min(found, _least(outlines, range(first, end), x, y))
+    return found
 
 
 def _towards(

@@ -5,8 +5,9 @@ within 0.1 mm for outlines of up to ``WIDEST_M`` and fixes up to ``FARTHEST_M`` 
 ``nearest`` has the same for one place, with equal bits (see ``earth``).
 """
 
+import math
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +28,10 @@ SAFE = 1 + 1e-9
 of its ends, so its square is at least that end's less a quarter of the square of its length."""
 
 _VERTICES_AT_ONCE = 12_000
+_PIECES_OF_BLOCK = 16
+
+Block = tuple[float, float, float, float, int, int]
+"""Some pieces that follow each other: their box, the first, and the one after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,22 @@ class Outlines:
     cos_lon: "array[float]"
     sin_lat: "array[float]"
     cos_lat: "array[float]"
+    blocks: dict[int, list[Block]] = field(default_factory=dict, init=False)
 
-    def pieces(self, outline: int) -> int:
-        return self.start[outline + 1] - self.start[outline] - 1
+    def blocks_of(self, outline: int) -> list[Block]:
+        """The pieces of an outline in blocks, made at the first question."""
+        blocks = self.blocks.get(outline)
+        if blocks is None:
+            first, last = self.start[outline], self.start[outline + 1] - 1
+            begins = range(first, last, _PIECES_OF_BLOCK)
+            blocks = [self._block(at, min(at + _PIECES_OF_BLOCK, last)) for at in begins]
+            self.blocks[outline] = blocks
+        return blocks
+
+    def _block(self, first: int, end: int) -> Block:
+        xs = [x for x in self.x[first : end + 1] if not math.isnan(x)]
+        ys = [y for y in self.y[first : end + 1] if not math.isnan(y)]
+        return min(xs), min(ys), max(xs), max(ys), first, end
 
     def place(self, outline: int, step: tuple[float, float, float]) -> tuple[float, float]:
         """Metres east and north in an outline's plane of what lies ``step`` from its middle."""

@@ -25,6 +25,7 @@ def _ring(corners: list[tuple[float, float]]) -> Floats:
 ELL = _ring([(0, 0), (4, 0), (4, 1), (1, 1), (1, 4), (0, 4)])
 SQUARE = _ring([(0, 0), (2, 0), (2, 2), (0, 2)])
 COMB = _ring([(0, 0), (9, 0), *((8.9 - n / 10, 1 + n % 2 * 5.0) for n in range(59))])
+LONG_COMB = _ring([(0, 0), (9, 0), *((8.9 - n / 40, 1 + n % 2 * 5.0) for n in range(350))])
 HOLED = shapely.Polygon(SQUARE, [_ring([(0.5, 0.5), (1.5, 0.7), (1, 1.5)])])
 APART = shapely.MultiPolygon([HOLED, shapely.Polygon(SQUARE + 0.004)])
 
@@ -59,6 +60,8 @@ def places(random: np.random.Generator, plane: Polygonal) -> Floats:
         (shapely.Polygon(SQUARE), STAR),
         (shapely.Polygon(ELL), RING),
         (shapely.Polygon(COMB), RING),
+        (shapely.Polygon(LONG_COMB), RING),
+        (shapely.Polygon(LONG_COMB, [_ring([(3, 0.2), (4, 0.2), (4, 0.6)])]), RINGS),
         (HOLED, RINGS),
         (APART, RINGS),
     ],

@@ -215,7 +215,8 @@ def _renderer(log_format: str) -> Processor:
 
 
 def _to_json(event: Any, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    """Dataclasses by their repr, which knows what to keep to itself; orjson would tell all fields."""
+    return orjson.dumps(event, default=str, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
 
 
 def _quieten_libraries() -> None:

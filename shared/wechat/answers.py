@@ -66,7 +66,7 @@ class Login:
 class QrCode:
     """A parametric code: ``url`` is what it shows; ``expires_at`` None: it stays for good."""
 
-    ticket: str
+    ticket: str = field(repr=False)
     url: str
     expires_at: datetime | None
 

@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -149,3 +150,41 @@ def test_people_may_read_logs_too(capsys: pytest.CaptureFixture[str]) -> None:
 @given(st.text(), st.floats(min_value=-180, max_value=180))
 def test_no_number_survives_scrubbing(text: str, degrees: float) -> None:
     assert not any(character in "0123456789" for character in scrubbed(f"{text} {degrees:.6f}"))
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Of a secret that its repr keeps to itself."""
+
+    name: str
+    secret: str = field(repr=False)
+
+
+def test_a_dataclass_is_told_by_its_repr(capsys: pytest.CaptureFixture[str]) -> None:
+    structlog.get_logger().info("told", holder=Holder("ann", "hunter2"))
+
+    [line] = lines(capsys)
+    assert line["holder"] == "Holder(name='ann')"
+
+
+@pytest.mark.parametrize("name", ["access_token", "secret", "js_code", "ticket", "openid"])
+def test_secrets_within_addresses_are_blotted_out_wherever_they_stand(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    address = f"https://api.example/x?a=1&{name}=hunter2&b=2"
+    structlog.get_logger().info(f"calling {address}", seen={"at": [address]})
+    logging.getLogger("uvicorn.error").warning("GET %s", address)
+
+    [ours, theirs] = lines(capsys)
+    assert ours["event"] == f"calling https://api.example/x?a=1&{name}=…&b=2"
+    assert "hunter2" not in f"{ours}{theirs}"
+
+
+def test_httpx_s_own_lines_are_blotted_out_before_any_handler_has_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, "httpx"):
+        logging.getLogger("httpx").info("HTTP Request: %s %s", "GET", "http://a/?secret=hunter2")
+    assert [record.getMessage() for record in caplog.records] == [
+        "HTTP Request: GET http://a/?secret=…"
+    ]

@@ -28,9 +28,11 @@ _DATE_LENGTH = 10
 class WireModel(BaseModel):
     """Base of request bodies.
 
-    A field that is not known is refused. Texts become NFC, have no control characters (so no
-    NUL, which PostgreSQL cannot store) and at most 200 characters unless the field sets its own
-    ``max_length``. NaN and Infinity are refused, also deep within fields of any JSON.
+    A field that is not known is refused. Every field is looked through for texts, by a call of
+    Python each; a busy model names those that can hold one: ``_storable = texts("version")``.
+    Texts become NFC, have no control characters (so no NUL, which PostgreSQL cannot store) and at
+    most 200 characters unless the field sets its own ``max_length``. NaN and Infinity are refused,
+    also deep within fields of any JSON.
     """
 
     model_config = ConfigDict(
@@ -44,6 +46,11 @@ class WireModel(BaseModel):
     @classmethod
     def _storable(cls, value: Any) -> Any:
         return storable(value)
+
+
+def texts(*fields: str) -> Any:
+    """In a ``WireModel``, as ``_storable``: only ``fields`` may hold texts of the caller's own."""
+    return field_validator(*fields, mode="after")(classmethod(lambda _, value: storable(value)))
 
 
 def storable(value: Any, depth: int = 0) -> Any:

@@ -19,7 +19,7 @@ from services.geo_api.trust.domain import Signal
 from shared.contracts.events import Purpose
 from shared.datum import Datum
 from shared.ids import Slug
-from shared.wire import Latitude, Longitude, Moment, Number, WireModel
+from shared.wire import Latitude, Longitude, Moment, Number, WireModel, texts
 
 MAX_ACCURACY_M = 100_000
 MAX_RECEIPT = 2_000
@@ -38,6 +38,8 @@ class SignalsIn(WireModel):
     speed_mps: Annotated[Number, Field(ge=0, le=1_000)] | None = None
     source: str | None = None
 
+    _storable = texts("source")
+
 
 class ConsentIn(WireModel):
     """The caller vouches that it holds this consent of the person."""
@@ -45,6 +47,8 @@ class ConsentIn(WireModel):
     purpose: Purpose
     version: Annotated[str, Field(min_length=1, max_length=64)]
     given_at: Moment
+
+    _storable = texts("version")
 
 
 CHECK_IN_EXAMPLE: dict[str, Any] = {
@@ -100,6 +104,8 @@ class CheckInIn(WireModel):
     signals: SignalsIn = SignalsIn()
     consent: ConsentIn | None = None
     consent_receipt: Annotated[str, Field(max_length=MAX_RECEIPT)] | None = None
+
+    _storable = texts("consent_receipt")
 
 
 class TrustOut(BaseModel):

@@ -1,7 +1,7 @@
 """The wire form of a subject, wherever a caller names one."""
 
 from shared.identity import Namespace
-from shared.wire import WireModel
+from shared.wire import WireModel, texts
 
 
 class SubjectIn(WireModel):
@@ -10,3 +10,5 @@ class SubjectIn(WireModel):
     namespace: Namespace
     issuer: str = ""
     value: str
+
+    _storable = texts("issuer", "value")

@@ -4,12 +4,24 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, TIMESTAMP, Integer, Uuid, bindparam, func, select
+from sqlalchemy import (
+    ARRAY,
+    TIMESTAMP,
+    Boolean,
+    Integer,
+    Uuid,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
 from shared.feed.tables import FeedTables
+
+_REPLACES = literal_column("xmax <> 0", Boolean)
 
 PLACES = UUID(int=0)
 """Stands in the inbox for the subject of an event that has none."""
@@ -20,8 +32,10 @@ async def claim_new(
     tables: FeedTables,
     events: Sequence[tuple[UUID | None, UUID, int]],
     now: datetime,
-) -> list[int]:
-    """Positions of those ``events`` that are to be applied; all others are duplicates.
+) -> dict[int, bool]:
+    """Positions, in order, of those ``events`` that are to be applied; all others are duplicates.
+
+    True where an earlier revision was applied before, which the new one replaces.
 
     An event is (subject_id, event_id, revision). It is new if nothing, or only a lower revision,
     was claimed under its two ids; within one call the highest revision wins, and among equal
@@ -35,7 +49,7 @@ async def claim_new(
         if key not in winners or events[winners[key]][2] < revision:
             winners[key] = position
     if not winners:
-        return []
+        return {}
     keys = sorted(winners)
     claimed = await connection.execute(
         _claim(tables),
@@ -46,10 +60,12 @@ async def claim_new(
             "now": now,
         },
     )
-    return sorted(winners[row.subject_id, row.event_id] for row in claimed)
+    new = {winners[row.subject_id, row.event_id]: row.replaces for row in claimed}
+    return dict(sorted(new.items()))
 
 
-def _claim(tables: FeedTables) -> ReturningInsert[UUID, UUID]:
+def _claim(tables: FeedTables) -> ReturningInsert[UUID, UUID, bool]:
+    """``xmax`` of a row says who locked it: nobody, if it was inserted just now."""
     rows = (
         func.unnest(
             bindparam("subjects", type_=ARRAY(Uuid)),
@@ -71,4 +87,4 @@ def _claim(tables: FeedTables) -> ReturningInsert[UUID, UUID]:
         index_elements=[inbox.c.subject_id, inbox.c.event_id],
         set_={"revision": claim.excluded.revision, "applied_at": claim.excluded.applied_at},
         where=inbox.c.revision < claim.excluded.revision,
-    ).returning(inbox.c.subject_id, inbox.c.event_id)
+    ).returning(inbox.c.subject_id, inbox.c.event_id, _REPLACES.label("replaces"))

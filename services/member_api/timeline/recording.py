@@ -114,8 +114,10 @@ async def record(
     forgotten = await _forgotten(connection, facts, erased) if erased else frozenset()
     alive = [position for position in range(len(facts)) if position not in forgotten]
     claims = [(facts[p].subject_id, facts[p].event_id, facts[p].revision) for p in alive]
-    applied = [alive[index] for index in await claim_new(connection, FEED, claims, now)]
-    await _write(connection, [facts[position] for position in applied])
+    claimed = await claim_new(connection, FEED, claims, now)
+    applied = [alive[index] for index in claimed]
+    amended = [facts[alive[index]] for index, replaces in claimed.items() if replaces]
+    await _write(connection, [facts[position] for position in applied], amended)
     await _keep_books(connection, [facts[position] for position in sorted(forgotten)])
     if await people.erasures(connection, keys.identity, subjects) != erased:
         raise Contended
@@ -143,15 +145,19 @@ async def record_happenings(
     await record(connection, keys, facts, now)
 
 
-async def _write(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
-    """Write claimed facts. Their order does not matter, as each has a place of its own."""
+async def _write(
+    connection: AsyncConnection, facts: Sequence[Fact], amended: Sequence[Fact]
+) -> None:
+    """Write claimed facts, of which those ``amended`` were told before under a lower revision.
+
+    Their order does not matter, as each has a place of its own.
+    """
     personal = [fact for fact in facts if fact.subject_id is not None]
     items = [fact for fact in personal if fact.type in TIMELINE_TYPES and not fact.retracted]
-    amended = [fact for fact in personal if fact.retracted or fact.revision > 1]
     removed = await writing.remove_items(connection, amended)
     await _touch(connection, personal, items)
     await writing.add_items(connection, items)
-    await _recount(connection, {fact.subject for fact in amended}, removed)
+    await _recount(connection, removed)
     by_type: dict[str, list[Fact]] = {}
     for fact in facts:
         by_type.setdefault(fact.type, []).append(fact)
@@ -216,13 +222,11 @@ async def _touch(
         await people.require_whole(connection, whole | siblings.keys(), whole)
 
 
-async def _recount(
-    connection: AsyncConnection, amended: set[UUID], removed: Sequence[tuple[UUID, str]]
-) -> None:
-    """Take what was removed from the counts, and set the span of those amended anew."""
-    if not amended:
+async def _recount(connection: AsyncConnection, removed: Sequence[tuple[UUID, str]]) -> None:
+    """Take what was removed from the counts, and set the span of those subjects anew."""
+    if not removed:
         return
-    spans = await writing.spans(connection, amended)
+    spans = await writing.spans(connection, {subject for subject, _ in removed})
     lost = {subject: Touch(*span) for subject, span in spans.items()}
     for subject, kind in removed:
         _count(lost[subject], kind)

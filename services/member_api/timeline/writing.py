@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -22,9 +22,8 @@ _REMOVE_ITEMS = text("""
 _ADD_ITEMS = text("""
     INSERT INTO member.timeline_items
         (subject_id, occurred_at, event_id, type, received_at, store_id, data)
-    SELECT * FROM unnest(CAST(:subjects AS uuid[]), CAST(:times AS timestamptz[]),
-        CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:received AS timestamptz[]),
-        CAST(:stores AS text[]), CAST(:data AS jsonb[]))
+    SELECT subject_id, occurred_at, event_id, type, received_at, store_id, data::jsonb
+    FROM unnest(CAST(:rows AS member.new_item[]))
 """)
 
 _SPANS = text("""
@@ -123,6 +122,18 @@ _STORES = text("""
 """)
 
 
+class NewItem(NamedTuple):
+    """An item of the timeline to be written, as ``member.new_item`` has it; ``data`` is JSON."""
+
+    subject_id: UUID
+    occurred_at: datetime
+    event_id: UUID
+    type: str
+    received_at: datetime
+    store_id: str | None
+    data: str
+
+
 async def remove_items(
     connection: AsyncConnection, facts: Sequence[Fact]
 ) -> list[tuple[UUID, str]]:
@@ -137,16 +148,19 @@ async def remove_items(
 async def add_items(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
     if not facts:
         return
-    values = {
-        "subjects": [f.subject_id for f in facts],
-        "times": [f.at for f in facts],
-        "ids": [f.event_id for f in facts],
-        "types": [f.type for f in facts],
-        "received": [f.received_at for f in facts],
-        "stores": [f.store_id for f in facts],
-        "data": [orjson.dumps(f.data).decode() for f in facts],
-    }
-    await connection.execute(_ADD_ITEMS, values)
+    items = [
+        NewItem(
+            fact.subject,
+            fact.at,
+            fact.event_id,
+            fact.type,
+            fact.received_at,
+            fact.store_id,
+            orjson.dumps(fact.data).decode(),
+        )
+        for fact in facts
+    ]
+    await connection.execute(_ADD_ITEMS, {"rows": items})
 
 
 async def spans(

@@ -68,7 +68,7 @@ async def _apply(database: Database, behaviour: Behaviour, events: Events) -> Ev
     async with database.begin() as connection:
         new = [*range(len(keys))]
         if behaviour.claims:
-            new = await claim_new(connection, MEMBER_FEED, keys, datetime.now(UTC))
+            new = [*await claim_new(connection, MEMBER_FEED, keys, datetime.now(UTC))]
         rows = [{"event_id": keys[at][1], "revision": keys[at][2]} for at in new]
         if rows:
             await connection.execute(insert(APPLIED), rows)

@@ -14,7 +14,7 @@ Claim = tuple[UUID | None, UUID, int]
 
 async def claim(database: Database, *events: Claim) -> list[int]:
     async with database.begin() as connection:
-        return await claim_new(connection, MEMBER_FEED, events, NOW)
+        return [*await claim_new(connection, MEMBER_FEED, events, NOW)]
 
 
 async def test_an_event_is_new_once(database: Database) -> None:
@@ -29,6 +29,14 @@ async def test_only_a_higher_revision_is_new_again(database: Database) -> None:
     assert await claim(database, (subject_id, event_id, 1)) == []
     assert await claim(database, (subject_id, event_id, 3)) == [0]
     assert await claim(database, (subject_id, event_id, 2)) == []
+
+
+async def test_an_event_that_replaces_an_earlier_revision_says_so(database: Database) -> None:
+    subject_id, event_id = uuid4(), uuid4()
+    for revision, replaces in ((2, False), (3, True)):
+        event = (subject_id, event_id, revision)
+        async with database.begin() as connection:
+            assert await claim_new(connection, MEMBER_FEED, [event], NOW) == {0: replaces}
 
 
 async def test_within_a_batch_the_first_of_the_highest_revisions_wins(database: Database) -> None:
@@ -50,7 +58,7 @@ async def test_an_empty_batch_has_nothing_new(database: Database) -> None:
 async def test_a_claim_rolled_back_is_given_back(database: Database) -> None:
     event = (uuid4(), uuid4(), 1)
     async with database.engine.connect() as connection:
-        assert await claim_new(connection, MEMBER_FEED, [event], NOW) == [0]
+        assert await claim_new(connection, MEMBER_FEED, [event], NOW) == {0: False}
         await connection.rollback()
     assert await claim(database, event) == [0]
 

@@ -50,8 +50,18 @@ $$
 """
 """Run by the service with the owner's rights; rows that wait in the default partition move."""
 
+# Items are written as one array of these. Another form of row gets a type of another name: processes
+# of the version before go on with theirs.
+NEW_ITEM = """
+CREATE TYPE member.new_item AS (
+    subject_id uuid, occurred_at timestamptz, event_id uuid, type text, received_at timestamptz,
+    store_id text, data text
+)
+"""
+
 
 def upgrade() -> None:
+    op.execute(NEW_ITEM)
     op.create_table(
         "erased_redemptions",
         sa.Column("redemption_id", sa.Uuid(), nullable=False),
@@ -516,3 +526,4 @@ def downgrade() -> None:
         op.f("ix_erased_redemptions_redeemed_at"), table_name="erased_redemptions", schema="member"
     )
     op.drop_table("erased_redemptions", schema="member")
+    op.execute("DROP TYPE member.new_item")

@@ -30,8 +30,8 @@ _LEAST_TURN = 1e-6
 class Drawn(NamedTuple):
     """What became of geometries: their middles, their boxes, and the flat ones.
 
-    ``outline`` is the place of each among ``outlines``, or -1 for one that is too wide, touches
-    ±180 or lies near a pole. ``reach_m`` is the distance from the middle to the farthest vertex,
+    ``outline`` is the place of each among ``outlines``, or -1 for one that is too wide, ends
+    at ±180 or lies near a pole. ``reach_m`` is the distance from the middle to the farthest vertex,
     infinite where there is no outline. ``core_m`` is that to the nearest edge where the whole of
     the outline is seen from the middle, else 0. ``boxes`` are west, south, east and north of
     each part.
@@ -107,7 +107,7 @@ def _outlines(columns: Sequence["array[Any]"], counts: Sequence[Ints], middle: F
 
 
 def _draw(wkbs: NDArray[np.object_]) -> tuple[_Sheet, Columns]:
-    geometries = shapely.orient_polygons(shapely.from_wkb(wkbs))
+    geometries = shapely.orient_polygons(_joined(shapely.from_wkb(wkbs)))
     bounds = shapely.bounds(geometries).reshape(-1, 4)
     parts, box_owner = shapely.get_parts(geometries, return_index=True)
     middle, fits = _fitting(bounds)
@@ -133,6 +133,21 @@ def _draw(wkbs: NDArray[np.object_]) -> tuple[_Sheet, Columns]:
     return sheet, (*xy.T, angle, *_areas(xy, starts), kind.astype(np.int8))
 
 
+def _joined(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+    """With small ones across ±180 whole again, in longitudes that go on past 180."""
+    west, _, east, _ = shapely.bounds(geometries).reshape(-1, 4).T
+    for number in np.flatnonzero((west <= -ANTIMERIDIAN_DEG) & (east >= ANTIMERIDIAN_DEG)):
+        parts = shapely.get_parts(geometries[number])
+        whole = shapely.union_all(shapely.transform(parts, _from_greenwich))
+        if _fitting(np.array([whole.bounds]))[1].all():
+            geometries[number] = whole
+    return geometries
+
+
+def _from_greenwich(lonlat: Floats) -> Floats:
+    return np.column_stack((lonlat[:, 0] % (2 * ANTIMERIDIAN_DEG), lonlat[:, 1]))
+
+
 def _fitting(bounds: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """The middle of each box of degrees, and whether a plane there serves the whole of it."""
     west, south, east, north = bounds.T
@@ -140,7 +155,8 @@ def _fitting(bounds: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     parallel, meridian = metres_per_degree(middle[:, 1])
     half = np.hypot((east - west) * parallel, (north - south) * meridian) / 2
     fits = (half <= WIDEST_M) & (np.maximum(abs(south), abs(north)) <= _NORTHERNMOST_DEG)
-    return middle, fits & (west > -ANTIMERIDIAN_DEG) & (east < ANTIMERIDIAN_DEG)
+    crosses = (west < ANTIMERIDIAN_DEG) & (east > ANTIMERIDIAN_DEG)
+    return middle, fits & (west > -ANTIMERIDIAN_DEG) & ((east < ANTIMERIDIAN_DEG) | crosses)
 
 
 def _rings(parts: NDArray[np.object_], owner: Ints) -> _Rings:

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from email.utils import formatdate
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -139,16 +139,18 @@ def _respond(
     at, account_id = world.clock.stamp(), _account_of(call)
     kind = fault.kind.value if fault else None
     world.calls.append(Call(at, endpoint.path, account_id, errcode, rid, kind))
-    if isinstance(outcome, Image):
-        return Response(outcome.content, media_type=outcome.media_type)
     if isinstance(outcome, Refused):
         outcome = {"errcode": errcode, "errmsg": f"{outcome.errmsg} rid: {rid}"}
-    return _json(outcome)
+    return _written(outcome, at)
 
 
-def _json(document: dict[str, Any]) -> Response:
-    content = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return Response(content, media_type="application/json; encoding=utf-8")
+def _written(outcome: Answer, at: float) -> Response:
+    """With the stand-in's own time in its head, by which clients see how far theirs is off."""
+    headers = {"Date": formatdate(at, usegmt=True)}
+    if isinstance(outcome, Image):
+        return Response(outcome.content, media_type=outcome.media_type, headers=headers)
+    content = json.dumps(outcome, ensure_ascii=False, separators=(",", ":"))
+    return Response(content, media_type="application/json; encoding=utf-8", headers=headers)
 
 
 def _account_of(call: ApiCall) -> str | None:

@@ -32,6 +32,7 @@ def server_of(app: FastAPI, port: int, host: str = "127.0.0.1", **options: Any) 
         access_log=False,
         log_level="warning",
         server_header=False,
+        date_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=2,
         **options,

@@ -134,6 +134,15 @@ async def test_a_revoked_token_is_replaced_once_and_the_call_succeeds(
                      ("stable_token", 0), ("getcallbackip", 0)]  # fmt: skip
 
 
+async def test_the_clients_clock_is_compared_with_the_stand_ins(
+    app: FastAPI, known: Known, clock: Clock
+) -> None:
+    async with client_of(app) as client:
+        clock.advance(30)
+        await client.callback_ips(known(SERVICE))
+        assert client.skew_s == 30
+
+
 async def test_a_lost_answer_is_told_as_maybe_done(
     client: WeChatClient, known: Known, phone: Phone, wechat: httpx.AsyncClient, world: World
 ) -> None:

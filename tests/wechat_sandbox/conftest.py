@@ -104,7 +104,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def app(clock: Clock) -> AsyncIterator[FastAPI]:
-    settings = PushSettings(interval_s=0.05, connect_s=1.0, total_s=1.0)
+    settings = PushSettings(interval_s=0.05)
     one = create_app(clock=clock, settings=settings)
     furnish(one.state.world)
     one.state.world.send_takes_s = 0.0

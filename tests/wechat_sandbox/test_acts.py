@@ -28,7 +28,7 @@ class Wire:
     async def __call__(self, act: str, **fields: Any) -> list[Any]:
         self._callback.received.clear()
         await self._phone("mei", act, self.account.account_id, **fields)
-        assert await self._world.pusher.settle(10)
+        assert await self._world.pusher.settle(60)
         return [read_push(one.opened(self.account)) for one in self._callback.received]
 
 
@@ -130,7 +130,7 @@ async def test_what_came_of_a_message_is_told(
         template_id=COUPON_TEMPLATE,
         data={key: {"value": value} for key, value in values.items()},
     )
-    assert await world.pusher.settle(10)
+    assert await world.pusher.settle(60)
     told = read_push(callback.received[0].opened(mini.account))
     assert isinstance(told, pushes.SubscriptionsSent)
     assert [result.message_id for result in told.results] == [str(sent["msgid"])]

@@ -17,7 +17,7 @@ BUSY = response(b"busy", "503 Service Unavailable")
 
 
 async def settled(world: World) -> None:
-    assert await world.pusher.settle(10)
+    assert await world.pusher.settle(60)
 
 
 def states(world: World) -> list[str]:
@@ -49,7 +49,7 @@ async def test_a_refused_push_is_sent_three_times_with_the_same_parameters_and_b
     assert len(others) == 2
     assert all((one.query, one.body) == (first.query, first.body) for one in others)
     gaps = [after.at - before.at for before, after in pairwise(callback.received)]
-    assert all(0.045 < gap < 2 for gap in gaps)
+    assert all(0.045 < gap < 5 for gap in gaps)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,7 @@ async def test_a_slow_cutting_failing_or_redirecting_callback_is_asked_again(
     trouble: str | None,
 ) -> None:
     connected()
+    world.pusher.settings.total_s = 1.0
     callback.answers = [answer]
     await phone("mei", "follow")
     await settled(world)
@@ -148,7 +149,7 @@ async def test_shuffled_pushes_overtake_each_other_and_some_come_twice(
     told = await wechat.patch("/sandbox/push-settings", json=changed)
     assert told.json().items() >= changed.items()
     await asyncio.gather(*(phone("mei", "say", text=f"word {n}") for n in range(12)))
-    answer = await wechat.post("/sandbox/pushes/settled", params={"within_s": 10})
+    answer = await wechat.post("/sandbox/pushes/settled", params={"within_s": 60})
     assert answer.json() == {"settled": True}
     account = world.accounts[SERVICE]
     numbers = [int(one.opened(account)["MsgId"]) for one in callback.received]

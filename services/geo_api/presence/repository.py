@@ -61,14 +61,17 @@ _NOTE_CLOSING = text("""
     ON CONFLICT DO NOTHING
 """)
 
-# Those of the stores that fixes since ``since`` are at, and of visits that may go on.
+# Those of the stores that fixes since ``since`` are at, and of visits that may go on. Of the latter
+# only unsettled ones, which seldom are any: what is settled has ended all that it ends.
 _CLOSINGS = text("""
     SELECT at, store_id, closed_by, index_version FROM geo.closings
     WHERE store_id = ANY(CAST(:stores AS text[])) AND at >= :since
-    UNION
-    SELECT c.at, c.store_id, c.closed_by, c.index_version
-    FROM geo.visits AS v JOIN geo.closings AS c ON c.store_id = v.store_id AND c.at >= v.entered_at
-    WHERE v.subject_id = ANY(CAST(:subjects AS uuid[])) AND (v.state = 'open' OR v.provisional)
+    UNION ALL
+    SELECT c.at, c.store_id, c.closed_by, c.index_version FROM geo.closings AS c
+    WHERE NOT c.settled AND EXISTS (
+        SELECT FROM geo.visits AS v
+        WHERE v.subject_id = ANY(CAST(:subjects AS uuid[])) AND (v.state = 'open' OR v.provisional)
+            AND v.store_id = c.store_id AND v.entered_at <= c.at)
 """)
 
 _UNSETTLED = text("""
@@ -180,8 +183,8 @@ def asking_closings(
 
 
 def closings(rows: Iterable[Sequence[Any]]) -> list[Closing]:
-    """In order."""
-    return sorted(Closing(at, store, ClosedBy(why), version) for at, store, why, version in rows)
+    """Each once, in order."""
+    return sorted({Closing(at, store, ClosedBy(why), version) for at, store, why, version in rows})
 
 
 async def unsettled(connection: AsyncConnection, before: datetime, most: int) -> list[Closing]:

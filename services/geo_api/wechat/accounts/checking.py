@@ -152,6 +152,11 @@ def _outreach_faults(account: Account) -> Iterator[Finding]:
         yield Finding("template_data", Verdict.WARNING, says, "Copy them from the template.")
 
 
+def of_closed() -> Finding:
+    says = "The account is closed: its pushes are refused, and nothing is sent by it."
+    return Finding("account", Verdict.WRONG, says, "Add it anew, with its secrets, to open it.")
+
+
 def of_token(failure: WeChatRefused | WeChatUnreachable | None) -> Finding:
     """What came of asking for an access token."""
     if failure is None:

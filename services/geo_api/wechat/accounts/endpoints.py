@@ -176,7 +176,7 @@ async def check_account(
     check = SelfCheck(
         state.wechat.client, state.wechat.probe, state.clock, state.settings.geo_public_url
     )
-    findings = [] if account.closed_at else await check.of(account)
+    findings = await check.of(account)
     return CheckOut(
         account_id=account_id,
         ok=not any(finding.verdict is Verdict.WRONG for finding in findings),

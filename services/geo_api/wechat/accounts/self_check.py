@@ -26,6 +26,8 @@ class SelfCheck:
 
     async def of(self, account: Account) -> list[Finding]:
         """Everything that was looked at, what is wrong first. It changes nothing at WeChat."""
+        if account.closed_at is not None:
+            return [checking.of_closed()]
         findings = [*checking.look_at_record(account), checking.of_kind(account.content.kind)]
         findings += await self._calls(account)
         findings.append(await self._callback(account))

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -129,6 +130,20 @@ async def test_an_app_belongs_to_one_open_account_and_an_account_to_one_app(
     await server.delete(f"{URL}/coffee")
     reopened = await server.put(f"{URL}/tea", json=body())
     assert (reopened.status_code, reopened.json()["closed_at"]) == (200, None)
+
+
+async def test_of_many_who_add_an_app_at_once_one_does(server: httpx.AsyncClient) -> None:
+    put = [server.put(f"{URL}/tea-{number}", json=body()) for number in range(8)]
+    answers = await asyncio.gather(*put)
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+
+
+async def test_of_many_who_change_a_version_at_once_one_does(server: httpx.AsyncClient) -> None:
+    await server.put(f"{URL}/tea", json=body())
+    match = {"If-Match": '"1"'}
+    put = [server.put(f"{URL}/tea", json=body(name=f"Tea {n}"), headers=match) for n in range(8)]
+    answers = await asyncio.gather(*put)
+    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 7
 
 
 async def test_a_change_for_another_version_is_refused(server: httpx.AsyncClient) -> None:

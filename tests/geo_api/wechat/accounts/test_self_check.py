@@ -164,6 +164,16 @@ async def test_an_account_without_a_secret_calls_nobody(
     assert wechat.asked == []
 
 
+async def test_a_closed_account_is_told_to_be_one(check: Checker, wechat: PretendedWeChat) -> None:
+    await check()
+    wechat.asked.clear()
+    await check.client.delete(f"{URL}/tea")
+    checked = (await check.client.post(f"{URL}/tea/check")).json()
+    assert [finding["name"] for finding in checked["findings"]] == ["account"]
+    assert not checked["ok"]
+    assert wechat.asked == []
+
+
 def callback(how: str) -> FastAPI:
     """A proxy before the callback that does as ``how`` says."""
     app = FastAPI()

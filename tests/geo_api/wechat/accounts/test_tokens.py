@@ -1,72 +1,18 @@
 import asyncio
-import json
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import datetime, timedelta
-from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from services.geo_api.wechat.accounts.notices import list_notices
-from services.geo_api.wechat.accounts.tokens import TokenStore
-from shared.clock import utc_now
 from shared.db import Database
 from shared.sealing import StorageKey
 from shared.wechat.answers import TokenApi, WeChatRefused, WeChatUnreachable
-from shared.wechat.client import WeChatClient
 from shared.wechat.errcodes import Trouble
-from tests.conftest import ROOT, DatabaseUrls
+from tests.geo_api.wechat.accounts.conftest import Make, Watch
 from tests.geo_api.wechat.factories import add_account, credentials
-from tests.geo_api.wechat.token_server import TokenServer, token_server
+from tests.geo_api.wechat.token_server import TokenServer
 
 STABLE, CLASSIC = "/cgi-bin/stable_token", "/cgi-bin/token"
-
-
-class Watch:
-    """A clock that a test turns."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta(0)
-
-    def __call__(self) -> datetime:
-        return utc_now() + self.ahead
-
-    def turn(self, **by: float) -> None:
-        self.ahead += timedelta(**by)
-
-
-@pytest.fixture
-def server() -> Iterator[TokenServer]:
-    with token_server() as server:
-        yield server
-
-
-@pytest.fixture
-def watch() -> Watch:
-    return Watch()
-
-
-Make = Callable[[], WeChatClient]
-
-
-@pytest.fixture
-async def make(
-    database: Database, storage: StorageKey, server: TokenServer, watch: Watch
-) -> AsyncIterator[Make]:
-    """Makes clients that share nothing but the database, as processes do."""
-    await add_account(database, storage)
-    made: list[WeChatClient] = []
-
-    def client() -> WeChatClient:
-        store = partial(TokenStore, database, storage, watch)
-        made.append(WeChatClient((server.base,), tokens=store, total_s=20))
-        return made[-1]
-
-    yield client
-    for one in made:
-        await one.close()
 
 
 async def test_many_tasks_of_several_stores_ask_wechat_once(
@@ -81,62 +27,6 @@ async def test_many_tasks_of_several_stores_ask_wechat_once(
 
     assert set(tokens) == {server.token}
     assert server.asked[STABLE] == 1
-
-
-Started = list[asyncio.subprocess.Process]
-
-
-async def readers(
-    database_urls: DatabaseUrls, keys: Path, server: TokenServer, what: str, *, count: int = 4
-) -> Started:
-    """Processes that are ready to ask, each in 25 tasks."""
-    arguments = [database_urls.geo, str(keys), server.base, what, "25"]
-    program = [sys.executable, "-m", "tests.geo_api.wechat.accounts.token_reader"]
-    pipe = asyncio.subprocess.PIPE
-    started = [
-        await asyncio.create_subprocess_exec(
-            *program, *arguments, cwd=ROOT, stdin=pipe, stdout=pipe
-        )
-        for _ in range(count)
-    ]
-    for one in started:
-        assert one.stdout is not None
-        assert await one.stdout.readline() == b"ready\n"
-    return started
-
-
-async def results(started: Started) -> list[str]:
-    """Let all go at once; gives what all their tasks got."""
-    outputs = await asyncio.gather(*(one.communicate(b"go\n") for one in started))
-    return [token for output, _ in outputs for token in json.loads(output.splitlines()[-1])]
-
-
-@pytest.mark.usefixtures("make")
-async def test_many_tasks_of_several_processes_ask_wechat_once(
-    database_urls: DatabaseUrls, installation_keys: Path, server: TokenServer
-) -> None:
-    server.delay_s = 0.5
-    started = await readers(database_urls, installation_keys, server, "current")
-    tokens = await results(started)
-
-    assert len(tokens) == 100
-    assert set(tokens) == {server.token}
-    assert server.asked[STABLE] == 1
-
-
-async def test_several_processes_whose_token_was_revoked_renew_it_once(
-    make: Make, database_urls: DatabaseUrls, installation_keys: Path, server: TokenServer
-) -> None:
-    await make().tokens.current(credentials())
-    server.revoke()
-    server.delay_s = 0.3
-
-    started = await readers(database_urls, installation_keys, server, "call")
-    answers = await results(started)
-
-    assert answers == ["127.0.0.1"] * 100
-    assert server.asked[STABLE] == 2
-    assert server.asked["forced"] == 0
 
 
 async def test_a_token_is_renewed_five_minutes_before_its_end(

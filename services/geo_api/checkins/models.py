@@ -28,7 +28,7 @@ class CheckInReceipt(Base):
 
     ``answer`` is the exact body and what explains it, encrypted under the key of the day of
     ``received_at``. After the retention horizon it is null, ``reduced`` holds what is left of the
-    answer, and ``request_hash``, an HMAC, is empty.
+    answer, and ``request_hash``, a keyed hash, is empty.
     """
 
     __tablename__ = "check_in_receipts"

@@ -1,9 +1,10 @@
 """From the wire to a check-in: who it is about, where in WGS 84, and what is refused."""
 
 import hashlib
-import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
@@ -22,6 +23,8 @@ from shared.errors import FieldFault, Malformed, Unauthenticated
 from shared.identity import Identity, normalise, subject_id
 from shared.keys import GeoKeys
 from shared.lonlat import check_position
+
+_HASH_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Reader:
             grade=wire.location_grade,
             occurred_at=wire.occurred_at,
             received_at=self.received_at,
-            signals=wire.signals.model_dump(exclude_defaults=True),
+            signals=_told(wire),
             vouch=None if isinstance(vouch, Malformed) else vouch,
             source=self.principal.role.value,
             request_hash=self._hash(wire),
@@ -73,7 +76,8 @@ class Reader:
 
     def _hash(self, wire: CheckInIn) -> bytes:
         """Keyed: a plain hash of a body would give its coordinates to whoever tries them all."""
-        return hmac.digest(self.keys.identity, wire.model_dump_json().encode(), hashlib.sha256)
+        text = wire.model_dump_json().encode()
+        return hashlib.blake2b(text, key=self.keys.identity, digest_size=_HASH_BYTES).digest()
 
     def _subject(self, wire: CheckInIn) -> tuple[Identity | None, UUID, Malformed | None]:
         """Who it is about, and why the code that names them no longer counts, if so."""
@@ -132,3 +136,9 @@ class Reader:
             detail = "was given out for somebody else"
             raise Malformed(FieldFault("/consent_receipt", detail))
         return Vouch(receipt.purpose, receipt.version, receipt.given_at)
+
+
+def _told(wire: CheckInIn) -> Mapping[str, Any]:
+    """What the app said about the fix and the device, without what it left as it is."""
+    told = "signals" in wire.model_fields_set
+    return wire.signals.model_dump(exclude_defaults=True) if told else {}

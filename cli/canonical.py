@@ -19,8 +19,11 @@ ORDER BY whos NULLS FIRST, at NULLS FIRST, facts::text COLLATE "C", made::text C
 
 @dataclass(frozen=True, slots=True)
 class Section:
+    """``of_several``: its rows are about all of their ``whos``, else about the first."""
+
     name: str
     rows: str
+    of_several: bool = False
 
     @property
     def query(self) -> str:
@@ -87,7 +90,7 @@ GROUP BY person_id
 
 MEMBERSHIPS = """
 SELECT ARRAY[rank] AS whos, NULL::timestamptz AS at,
-    jsonb_build_object('store_id', store_id, 'campaign', campaign) AS facts,
+    jsonb_build_object('store_id', store_id, 'campaign', campaign, 'kol', kol) AS facts,
     jsonb_build_object('subject_id', subject_id, 'joined_at', joined_at) AS made
 FROM member.memberships LEFT JOIN dump_ranks USING (subject_id)
 """
@@ -161,16 +164,71 @@ SELECT ARRAY[rank] AS whos, happened.at,
                  WHERE key IN ('check_in_id', 'kind', 'store_ids', 'accuracy_m', 'datum',
                     'consent', 'entered_at', 'left_at', 'closed_by', 'offer_id',
                     'offer_version', 'title', 'campaign', 'purpose', 'state', 'version',
-                    'staff_id', 'order_amount_minor', 'currency', 'benefit', 'reason'))
+                    'staff_id', 'order_amount_minor', 'currency', 'benefit', 'reason',
+                    'channel', 'account_id', 'scene', 'kol', 'event', 'key', 'template_id',
+                    'status', 'cause', 'route'))
     ) AS facts,
     jsonb_build_object('subject_id', subject_id, 'event_id', event_id,
         'occurred_at', occurred_at, 'received_at', received_at) AS made
 FROM member.timeline_items LEFT JOIN dump_ranks USING (subject_id),
 LATERAL (SELECT CASE WHEN type = 'check_in' OR type LIKE 'visit\\_%'
+                          OR (type LIKE 'social\\_%' AND type <> 'social_message_sent')
                      THEN occurred_at END AS at) AS happened
 WHERE NOT (type = 'visit_expired' AND coalesce((data->>'provisional')::boolean, false))
 """
-"""Only check-ins and visits happen at a time that the input tells."""
+"""Only check-ins, visits and what people do in a channel happen at a time that the input tells."""
+
+TOUCHES = """
+SELECT ARRAY[rank] AS whos, at,
+    jsonb_build_object('at', at, 'came', came, 'follows', follows, 'channel', channel,
+        'account_id', account_id, 'store_id', store_id, 'scene', scene, 'campaign', campaign,
+        'kol', kol) AS facts,
+    jsonb_build_object('subject_id', subject_id, 'event_id', event_id) AS made
+FROM member.social_touches LEFT JOIN dump_ranks USING (subject_id)
+"""
+
+MESSAGES = """
+SELECT ARRAY[rank] AS whos, NULL::timestamptz AS at,
+    jsonb_build_object('state', state) AS facts,
+    jsonb_build_object('subject_id', subject_id, 'event_id', event_id) AS made
+FROM member.social_messages LEFT JOIN dump_ranks USING (subject_id)
+"""
+
+REVOCATIONS = """
+SELECT ARRAY[rank] AS whos, revoked_at AS at,
+    jsonb_build_object('revoked_at', revoked_at) AS facts,
+    jsonb_build_object('subject_id', subject_id) AS made
+FROM member.whereabouts_revocations LEFT JOIN dump_ranks USING (subject_id)
+"""
+
+MERGES = """
+SELECT ARRAY(SELECT r FROM (VALUES (a.rank), (b.rank)) AS ends (r) ORDER BY r) AS whos,
+    holds_from AS at,
+    jsonb_build_object('evidence', evidence, 'overrides', overrides, 'holds_from', holds_from,
+        'undone', undone_at IS NOT NULL) AS facts,
+    jsonb_build_object('subject_a', subject_a, 'subject_b', subject_b, 'actor', actor,
+        'merged_at', merged_at, 'undone_at', undone_at, 'undone_by', undone_by) AS made
+FROM member.merges m
+LEFT JOIN dump_ranks a ON a.subject_id = m.subject_a
+LEFT JOIN dump_ranks b ON b.subject_id = m.subject_b
+"""
+
+WECHAT_USERS = """
+SELECT ARRAY[rank] AS whos, NULL::timestamptz AS at,
+    jsonb_build_object('account_id', account_id, 'follows', follows,
+        'follows_since', follows_since) AS facts,
+    jsonb_build_object('subject_id', subject_id, 'created_at', created_at) AS made
+FROM geo.wechat_users LEFT JOIN dump_ranks USING (subject_id)
+"""
+
+WECHAT_GRANTS = """
+SELECT ARRAY[rank] AS whos, granted_at AS at,
+    jsonb_build_object('account_id', account_id, 'template_id', template_id, 'state', state,
+        'granted_at', granted_at) AS facts,
+    jsonb_build_object('subject_id', subject_id, 'grant_id', grant_id,
+        'closed_at', closed_at) AS made
+FROM geo.wechat_grants LEFT JOIN dump_ranks USING (subject_id)
+"""
 
 ERASURES = """
 SELECT NULL::bigint[] AS whos, NULL::timestamptz AS at,
@@ -186,7 +244,7 @@ SECTIONS = (
     Section("stores_told", STORES_TOLD),
     Section("geofences", GEOFENCES),
     Section("offers", OFFERS),
-    Section("people", PEOPLE),
+    Section("people", PEOPLE, of_several=True),
     Section("memberships", MEMBERSHIPS),
     Section("consents", CONSENTS),
     Section("check_ins", CHECK_INS),
@@ -194,5 +252,11 @@ SECTIONS = (
     Section("coupons", COUPONS),
     Section("redemptions", REDEMPTIONS),
     Section("timeline", TIMELINE),
+    Section("merges", MERGES, of_several=True),
+    Section("social_touches", TOUCHES),
+    Section("social_messages", MESSAGES),
+    Section("whereabouts_revocations", REVOCATIONS),
+    Section("wechat_users", WECHAT_USERS),
+    Section("wechat_grants", WECHAT_GRANTS),
     Section("erasures", ERASURES),
 )

@@ -112,7 +112,7 @@ class _Printer:
                 row["server"] = orjson.loads(made)
             if whos is not None:
                 named = self._identities.names(whos)
-                row |= {"identities": named} if section.name == "people" else {"identity": named[0]}
+                row |= {"identities": named} if section.of_several else {"identity": named[0]}
             yield orjson.dumps(row, option=_SORTED)
 
     async def digest(self, section: Section) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from services.member_api.context import Context
 from services.member_api.people import endpoints as people
 from services.member_api.profiles import endpoints as profiles
 from services.member_api.profiles.audience import FeedAnnouncer
+from services.member_api.profiles.erasure import PersonEraser
 from services.member_api.settings import MemberSettings
 from services.member_api.signups import endpoints as signups
 from services.member_api.tables import FEED, REVOKED_TOKENS
@@ -99,6 +100,7 @@ async def _tell(app: FastAPI, stack: AsyncExitStack) -> None:
         keys=state.keys,
         clock=state.clock,
         announcer=FeedAnnouncer(state.keys),
+        eraser=PersonEraser(state.keys, state.clock),
         wake=state.feed.wake,
     )
 

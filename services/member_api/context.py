@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from services.member_api.people.announcing import Announcer
+from services.member_api.people.announcing import Announcer, Eraser
 from shared.clock import Clock
 from shared.db import Database
 from shared.keys import MemberKeys
@@ -20,6 +20,7 @@ class Context:
     keys: MemberKeys
     clock: Clock
     announcer: Announcer
+    eraser: Eraser
     wake: Callable[[], None]
 
 

@@ -177,6 +177,7 @@ class Invitation(BaseModel):
     jti: str
     store_id: str | None = None
     campaign: str | None = None
+    kol: str | None = None
     aud: Literal["sign-up"] = "sign-up"
 
 

@@ -146,3 +146,71 @@ def observed(keys_dir: Path, identity: Identity, *, time: datetime = START) -> d
 
 def app_user(value: str) -> Identity:
     return Identity(Namespace.APP_USER, "demo", value)
+
+
+def social(
+    kind: str,
+    subject: UUID,
+    natural_key: str,
+    /,
+    *,
+    time: datetime = START,
+    store_id: str | None = None,
+    revision: int = 1,
+    retracted: bool = False,
+    **data: Any,
+) -> dict[str, Any]:
+    """A ``social_*`` fact; ``data`` adds to its touch."""
+    touch = {
+        "channel": "wechat",
+        "account_id": "gh-1",
+        "scene": None,
+        "campaign": None,
+        "kol": None,
+    }
+    return event(
+        f"social_{kind}",
+        subject,
+        natural_key,
+        time=time,
+        store_id=store_id,
+        revision=revision,
+        retracted=retracted,
+        data=touch | data,
+    )
+
+
+def message(
+    subject: UUID, outreach_id: UUID, state: str, revision: int = 1, *, time: datetime = START
+) -> dict[str, Any]:
+    key = str(outreach_id)
+    return social(
+        "message_sent",
+        subject,
+        key,
+        time=time,
+        revision=revision,
+        outreach_id=key,
+        coupon_id=None,
+        cause="coupon",
+        route="subscribe_message",
+        state=state,
+        reason=None,
+    )
+
+
+def joined(
+    subject: UUID, other: UUID, *, time: datetime = START, evidence: str = "wechat_unionid"
+) -> dict[str, Any]:
+    data = {"other": str(other), "evidence": evidence}
+    return event("identities_joined", subject, f"{subject}/{other}", time=time, data=data)
+
+
+def revoked(subject: UUID, key: str = "push-1", *, time: datetime = START) -> dict[str, Any]:
+    data = {"revoked_at": time.isoformat()}
+    return event("whereabouts_revoked", subject, key, time=time, data=data)
+
+
+def erasure_requested(subject: UUID, *, time: datetime = START) -> dict[str, Any]:
+    data = {"requested_at": time.isoformat()}
+    return event("erasure_requested", subject, "push-1", time=time, data=data)

@@ -18,6 +18,11 @@ _DELETIONS = [
         "coupon_codes",
         "coupons",
         "fix_sightings",
+        "outreach_messages",
+        "wechat_grants",
+        "wechat_pushes",
+        "wechat_users",
+        "wechat_windows",
         "subjects",
     )
 ]

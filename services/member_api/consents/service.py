@@ -69,6 +69,13 @@ class Consents:
             raise Erased("The consent was given at or before an erasure; ask for it anew.")
         return await self._write(connection, given, None, now)
 
+    async def note(self, connection: AsyncConnection, given: Given, now: datetime) -> Record:
+        """Write down what a trusted party tells that a subject said, which the caller has locked.
+
+        Its time is no later than ``now``, and after any erasure.
+        """
+        return await self._write(connection, given, None, now)
+
     async def withdraw(
         self, connection: AsyncConnection, which: tuple[UUID, UUID], actor: str, now: datetime
     ) -> tuple[Record, bool]:

@@ -45,6 +45,7 @@ class Invited:
     expires_at: datetime
     store_id: str | None = None
     campaign: str | None = None
+    kol: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Membership:
     joined_at: datetime
     store_id: str | None
     campaign: str | None
+    kol: str | None = None
 
 
 def sign_up_key(invited: Invited | None) -> str:

@@ -31,6 +31,7 @@ def read_invitation(token: str, keys: KeySet, *, at: str = "/invitation") -> Inv
             expires_at=_moment(claims, "exp"),
             store_id=invitation.store_id,
             campaign=invitation.campaign,
+            kol=invitation.kol,
         )
     except (JoseError, KeyError, TypeError, ValueError, OverflowError) as error:
         detail = "is no invitation of this installation: send it as it was given"

@@ -21,6 +21,7 @@ class Membership(Base):
     joined_at: Mapped[datetime] = mapped_column(Timestamp)
     store_id: Mapped[str | None] = mapped_column(Text)
     campaign: Mapped[str | None] = mapped_column(Text)
+    kol: Mapped[str | None] = mapped_column(Text)
 
 
 class PersonalProfile(Base):

@@ -16,13 +16,13 @@ _USE = text("""
 """)
 
 _JOIN = text("""
-    INSERT INTO member.memberships (subject_id, event_id, joined_at, store_id, campaign)
-    VALUES (:subject_id, :event_id, :joined_at, :store_id, :campaign)
+    INSERT INTO member.memberships (subject_id, event_id, joined_at, store_id, campaign, kol)
+    VALUES (:subject_id, :event_id, :joined_at, :store_id, :campaign, :kol)
     ON CONFLICT (subject_id) DO NOTHING RETURNING subject_id
 """)
 
 _MEMBERSHIPS = text("""
-    SELECT subject_id, event_id, joined_at, store_id, campaign FROM member.memberships
+    SELECT subject_id, event_id, joined_at, store_id, campaign, kol FROM member.memberships
     WHERE subject_id = ANY(CAST(:subjects AS uuid[])) ORDER BY joined_at, event_id
 """)
 
@@ -93,6 +93,7 @@ async def join(connection: AsyncConnection, membership: Membership) -> bool:
         "joined_at": membership.joined_at,
         "store_id": membership.store_id,
         "campaign": membership.campaign,
+        "kol": membership.kol,
     }
     return (await connection.execute(_JOIN, values)).first() is not None
 

@@ -63,10 +63,11 @@ async def join(
     """Make a locked subject a member; (its membership, whether it is new)."""
     store_id = None if invited is None else invited.store_id
     campaign = None if invited is None else invited.campaign
-    data = {"campaign": campaign, "invited": invited is not None}
+    kol = None if invited is None else invited.kol
+    data = {"campaign": campaign, "kol": kol, "invited": invited is not None}
     key = sign_up_key(invited)
     happening = Happening(EventType.SIGNED_UP, subject_id, key, now, store_id, data)
-    membership = Membership(subject_id, happening.event_id, now, store_id, campaign)
+    membership = Membership(subject_id, happening.event_id, now, store_id, campaign, kol)
     if not await repository.join(connection, membership):
         return (await memberships(connection, [subject_id]))[0], False
     await announcer.happened(connection, [happening], now)

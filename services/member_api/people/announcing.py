@@ -51,3 +51,13 @@ class Announcer(Protocol):
 
         The caller has locked these people. ``urgent`` overtakes all other news.
         """
+
+
+class Eraser(Protocol):
+    """Forgetting people, which reaches into parts above those that are told to."""
+
+    async def erase(self, connection: AsyncConnection, subjects: Collection[UUID]) -> None:
+        """Erase the people of ``subjects`` in the caller's transaction, known here or not.
+
+        geo_api is told. Raises Contended.
+        """

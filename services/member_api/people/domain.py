@@ -38,22 +38,28 @@ class Edge:
     """A live entry of the ledger: two subjects are one person.
 
     ``overrides`` names the rule that somebody set aside for it. Ids of merges sort by their time.
+    ``holds_from`` is when it happened that showed it, however late that was told.
     """
 
     merge_id: UUID
     subject_a: UUID
     subject_b: UUID
     overrides: str | None = None
+    holds_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MergeWish:
-    """Somebody's (``actor``) wish to make one person of two subjects, and on what evidence."""
+    """Somebody's (``actor``) wish to make one person of two subjects, and on what evidence.
+
+    ``shown_at`` is when it happened that showed it, where that is told later than it was.
+    """
 
     ends: tuple[UUID, UUID]
     evidence: str
     actor: str
     at: datetime
+    shown_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +165,18 @@ def contradicted(edges: Iterable[Edge], identities: Iterable[KnownIdentity]) -> 
     """The merges that their numbers would have spoken against, had they been known in time.
 
     The ledger is gone through as it was written, with all that is known now; where somebody set
-    the rule aside it stays so. What is left does not depend on whether a number or a merge came
-    first.
+    the rule aside it stays so, and what only joins one person to itself contradicts nothing. What
+    is left does not depend on whether a number or a merge came first.
     """
     numbers = _unique_numbers(identities)
     accepted: list[Edge] = []
     refused: list[Edge] = []
     for edge in sorted(edges, key=lambda edge: edge.merge_id):
         groups = siblings((edge.subject_a, edge.subject_b), accepted)
-        held = [_held(groups[end], numbers) for end in (edge.subject_a, edge.subject_b)]
-        knew_better = edge.overrides == Objection.UNIQUE_NAMESPACE
-        (accepted if knew_better or not held[0] & held[1] else refused).append(edge)
+        one, other = groups[edge.subject_a], groups[edge.subject_b]
+        stands = edge.overrides == Objection.UNIQUE_NAMESPACE or one == other
+        is_free = stands or not _held(one, numbers) & _held(other, numbers)
+        (accepted if is_free else refused).append(edge)
     return refused
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.member_api.people.domain import Edge, MergeWish, Objection
+from shared.ids import uuid7
 
 _KEEP_IDENTITIES = text("""
     INSERT INTO member.identities AS i
@@ -27,7 +28,9 @@ _IDENTITIES = text("""
 """)
 
 _LIVE_EDGES = text("""
-    SELECT merge_id, subject_a, subject_b, overrides FROM member.merges
+    SELECT merge_id, subject_a, subject_b, overrides,
+        COALESCE(holds_from, merged_at) AS holds_from
+    FROM member.merges
     WHERE undone_at IS NULL AND (subject_a = ANY(CAST(:subjects AS uuid[]))
         OR subject_b = ANY(CAST(:subjects AS uuid[])))
 """)
@@ -50,8 +53,16 @@ _SIBLINGS_AT = text("""
 
 _ADD = text("""
     INSERT INTO member.merges
-        (merge_id, subject_a, subject_b, evidence, actor, overrides, merged_at)
-    VALUES (:merge_id, :subject_a, :subject_b, :evidence, :actor, :overrides, :now)
+        (merge_id, subject_a, subject_b, evidence, actor, overrides, merged_at, holds_from)
+    VALUES (:merge_id, :subject_a, :subject_b, :evidence, :actor, :overrides, :now, :holds_from)
+""")
+
+_CORROBORATE = text("""
+    INSERT INTO member.merges AS m
+        (merge_id, subject_a, subject_b, evidence, actor, merged_at, holds_from)
+    VALUES (:merge_id, :subject_a, :subject_b, :evidence, :actor, :now, :holds_from)
+    ON CONFLICT (subject_a, subject_b) WHERE undone_at IS NULL DO UPDATE SET
+        holds_from = LEAST(COALESCE(m.holds_from, m.merged_at), EXCLUDED.holds_from)
 """)
 
 _MERGE_COLUMNS = """merge_id, subject_a, subject_b, evidence, actor, overrides, merged_at,
@@ -171,7 +182,9 @@ async def siblings_at(
     return found
 
 
-async def add(connection: AsyncConnection, entry: MergeEntry) -> None:
+async def add(
+    connection: AsyncConnection, entry: MergeEntry, holds_from: datetime | None = None
+) -> None:
     values = {
         "merge_id": entry.merge_id,
         "subject_a": entry.subject_a,
@@ -180,9 +193,24 @@ async def add(connection: AsyncConnection, entry: MergeEntry) -> None:
         "actor": entry.actor,
         "overrides": entry.overrides,
         "now": entry.merged_at,
+        "holds_from": holds_from,
     }
     await connection.execute(_ADD, values)
     await connection.execute(_SETTLE, {"subject_a": entry.subject_a, "subject_b": entry.subject_b})
+
+
+async def corroborate(connection: AsyncConnection, wish: MergeWish) -> None:
+    """Keep what else shows that two are one person: as a merge, or an earlier time of theirs."""
+    values = {
+        "merge_id": uuid7(),
+        "subject_a": min(wish.ends),
+        "subject_b": max(wish.ends),
+        "evidence": wish.evidence,
+        "actor": wish.actor,
+        "now": wish.at,
+        "holds_from": wish.shown_at,
+    }
+    await connection.execute(_CORROBORATE, values)
 
 
 async def get(connection: AsyncConnection, merge_id: UUID) -> MergeEntry | None:

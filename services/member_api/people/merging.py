@@ -68,11 +68,14 @@ async def join(
 ) -> Objection | None:
     """Join two subjects automatically, or queue what a rule refused and give that rule.
 
-    Subjects that are not known yet come to be. One person already is fine. What somebody took
-    back is not done again.
+    Subjects that are not known yet come to be. One person already is fine; what shows it then is
+    kept, if it says when, so that the ledger does not depend on what was told first. What
+    somebody took back is not done again.
     """
     people = await lock_people(connection, wish.ends)
     if _are_one(people, wish):
+        if wish.shown_at and not await ledger.was_taken_back(connection, wish.ends):
+            await ledger.corroborate(connection, wish)
         return None
     against = await _objection(connection, wish, people)
     if against is None and await ledger.was_taken_back(connection, wish.ends):
@@ -158,7 +161,7 @@ async def _record(
     ends = min(wish.ends), max(wish.ends)
     overrides = None if against is None else against.value
     merged = MergeEntry(uuid7(), *ends, wish.evidence, wish.actor, overrides, wish.at)
-    await ledger.add(connection, merged)
+    await ledger.add(connection, merged, wish.shown_at)
     await _repoint(connection, people, await ledger.live_edges(connection, people))
     await announcer.people_changed(connection, list(people), wish.at)
     return merged

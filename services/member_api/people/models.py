@@ -89,6 +89,8 @@ class Merge(Base):
     overrides: Mapped[str | None] = mapped_column(Text)
     """The rule that spoke against it and was overridden by the actor."""
     merged_at: Mapped[datetime] = mapped_column(Timestamp)
+    holds_from: Mapped[datetime | None] = mapped_column(Timestamp)
+    """When it happened that showed it; null where that is ``merged_at``."""
     undone_at: Mapped[datetime | None] = mapped_column(Timestamp)
     undone_by: Mapped[str | None] = mapped_column(Text)
 

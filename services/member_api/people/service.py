@@ -16,7 +16,12 @@ from services.member_api.people.domain import (
     SubjectState,
     is_erased,
 )
-from services.member_api.people.ledger import MergeEntry, SealedIdentity, siblings_at
+from services.member_api.people.ledger import (
+    MergeEntry,
+    SealedIdentity,
+    live_edges,
+    siblings_at,
+)
 from services.member_api.people.merging import join, merge, take_back_contradicted, undo
 from services.member_api.people.repository import (
     Touch,
@@ -44,6 +49,7 @@ __all__ = [
     "is_unique",
     "join",
     "ledger_page",
+    "live_edges",
     "lock_living",
     "lock_people",
     "merge",

@@ -1,6 +1,7 @@
 """Forgetting a person: every row of it goes, and a keyed hash stays so that it stays gone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -30,7 +31,24 @@ async def erase(
     comes. Raises PersonNotFound, or Contended.
     """
     states = await people.resolve(connection, person_id)
-    locked = await people.lock_people(connection, [state.subject_id for state in states])
+    return await _erase(connection, keys, [state.subject_id for state in states], clock)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonEraser:
+    """The ``Eraser`` of the timeline: for who asks for it elsewhere."""
+
+    keys: MemberKeys
+    clock: Clock
+
+    async def erase(self, connection: AsyncConnection, subjects: Collection[UUID]) -> None:
+        await _erase(connection, self.keys, subjects, self.clock)
+
+
+async def _erase(
+    connection: AsyncConnection, keys: MemberKeys, asked: Collection[UUID], clock: Clock
+) -> tuple[datetime, int]:
+    locked = await people.lock_people(connection, asked)
     subjects, now = sorted(locked), clock()  # after whatever the locks had to wait for
     await forgetting.forget(connection, subjects)
     await consents.forget(connection, subjects)

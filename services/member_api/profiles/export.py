@@ -28,6 +28,18 @@ _REDEMPTIONS = text("""
     SELECT * FROM member.redemptions
     WHERE subject_id = ANY(CAST(:subjects AS uuid[])) ORDER BY redemption_id
 """)
+_TOUCHES = text("""
+    SELECT * FROM member.social_touches
+    WHERE subject_id = ANY(CAST(:subjects AS uuid[])) ORDER BY at, event_id
+""")
+_MESSAGES = text("""
+    SELECT * FROM member.social_messages
+    WHERE subject_id = ANY(CAST(:subjects AS uuid[])) ORDER BY event_id
+""")
+_REVOCATIONS = text("""
+    SELECT * FROM member.whereabouts_revocations
+    WHERE subject_id = ANY(CAST(:subjects AS uuid[])) ORDER BY subject_id
+""")
 
 
 async def export(
@@ -37,7 +49,7 @@ async def export(
     person = await read_profile(connection, keys, person_id)
     subjects = person.subjects
     rows: list[list[dict[str, Any]]] = []
-    for statement in (_VISITS, _REDEMPTIONS):
+    for statement in (_VISITS, _REDEMPTIONS, _TOUCHES, _MESSAGES, _REVOCATIONS):
         found = await connection.execute(statement, {"subjects": subjects})
         rows.append([dict(row) for row in found.mappings()])
     return ExportOut(
@@ -48,6 +60,9 @@ async def export(
         merges=[ledger_entry_out(one) async for one in _merges(connection, person_id)],
         visits=rows[0],
         redemptions=rows[1],
+        social_touches=rows[2],
+        social_messages=rows[3],
+        whereabouts_revocations=rows[4],
     )
 
 

@@ -29,13 +29,45 @@ class MembershipOut(BaseModel):
     joined_at: datetime
     store_id: str | None
     campaign: str | None
+    kol: str | None
     event_id: UUID
+
+
+class ArrivalOut(BaseModel):
+    """By what a person came: a channel's follow or scene, else ``visit`` or ``sign_up``.
+
+    ``store_id`` is where it led, which for a scene is not where somebody stood.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    channel: str
+    account_id: str | None
+    store_id: str | None
+    scene: str | None
+    campaign: str | None
+    kol: str | None
+    at: datetime
+
+
+class FollowOut(BaseModel):
+    """Whether an account is followed, and since when that is so."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    channel: str
+    account_id: str
+    follows: bool
+    since: datetime
 
 
 class TraitsOut(BaseModel):
     """Of all the person's subjects together; visits are counted as unions of intervals.
 
     ``dwells_by_store`` counts those of them that lasted as long as a geofence's ``dwell_s`` says.
+    ``acquisition`` is the first follow or scene, or without any the first visit or sign-up;
+    ``last_touch`` the latest follow or scene. ``messages`` counts each message to the person once,
+    by what became of it.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -49,12 +81,18 @@ class TraitsOut(BaseModel):
     coupons_granted: int
     redemptions: int
     spend_minor: dict[str, int]
+    acquisition: ArrivalOut | None
+    last_touch: ArrivalOut | None
+    follows: list[FollowOut]
+    messages: dict[str, int]
 
 
 class CauseOut(BaseModel):
     type: EventType
     event_id: UUID
     store_id: str | None
+    campaign: str | None
+    kol: str | None
 
 
 class LifecycleChangeOut(BaseModel):
@@ -64,7 +102,13 @@ class LifecycleChangeOut(BaseModel):
 
     @classmethod
     def of(cls, change: LifecycleChange) -> "LifecycleChangeOut":
-        cause = CauseOut(type=change.cause_type, event_id=change.event_id, store_id=change.store_id)
+        cause = CauseOut(
+            type=change.cause_type,
+            event_id=change.event_id,
+            store_id=change.store_id,
+            campaign=change.campaign,
+            kol=change.kol,
+        )
         return cls(to=change.to, at=change.at, cause=cause)
 
 
@@ -106,6 +150,9 @@ class ExportOut(BaseModel):
     merges: list[LedgerEntryOut]
     visits: list[dict[str, Any]]
     redemptions: list[dict[str, Any]]
+    social_touches: list[dict[str, Any]]
+    social_messages: list[dict[str, Any]]
+    whereabouts_revocations: list[dict[str, Any]]
 
 
 class ErasedOut(BaseModel):

@@ -1,7 +1,7 @@
 """What interactions add up to: person-visits, spend, and how near somebody has come."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -29,6 +29,70 @@ class Purchase:
     store_id: str | None
     amount_minor: int | None
     currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A moment at which somebody came to us through a social channel: a follow, or a scene.
+
+    ``store_id`` is the store that the scene is for, which nobody need have stood in.
+    """
+
+    at: datetime
+    event_id: UUID
+    channel: str
+    account_id: str
+    store_id: str | None
+    scene: str | None
+    campaign: str | None
+    kol: str | None
+
+    @property
+    def order(self) -> tuple[datetime, UUID]:
+        return self.at, self.event_id
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Whether an account is followed, and since when that is so."""
+
+    channel: str
+    account_id: str
+    follows: bool
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """Two subjects are one person, as was shown ``since`` a time."""
+
+    one: UUID
+    other: UUID
+    since: datetime
+
+
+def reach(revocations: Mapping[UUID, datetime], bonds: Iterable[Bond]) -> dict[UUID, datetime]:
+    """Up to when the whereabouts of each subject are revoked, given who said so and until when.
+
+    A revocation is the word of the person as it was then, so it goes along the bonds that held
+    by that time; who proves to be the same person later keeps what is theirs. The later of two
+    revocations counts. Telling the result again gives the same, in whatever order.
+    """
+    neighbours: defaultdict[UUID, list[tuple[UUID, datetime]]] = defaultdict(list)
+    for bond in bonds:
+        neighbours[bond.one].append((bond.other, bond.since))
+        neighbours[bond.other].append((bond.one, bond.since))
+    reached = dict(revocations)
+    waiting = sorted(revocations, key=lambda subject: revocations[subject])
+    while waiting:
+        subject = waiting.pop()
+        until = reached[subject]
+        for other, since in neighbours[subject]:
+            before = reached.get(other)
+            if since <= until and (before is None or before < until):
+                reached[other] = until
+                waiting.append(other)
+    return reached
 
 
 def count_visits(stays: Iterable[Stay]) -> dict[str, int]:

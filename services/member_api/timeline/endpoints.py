@@ -10,6 +10,7 @@ from services.member_api.people import service as people
 from services.member_api.people.access import PersonRef, person_allowed
 from services.member_api.people.domain import PersonNotFound
 from services.member_api.timeline import reading
+from services.member_api.timeline.consequences import Consequences
 from services.member_api.timeline.reading import TimelineFilter
 from services.member_api.timeline.recording import Recorder
 from services.member_api.timeline.schemas import TimelineItemOut, TimelineQuery
@@ -85,7 +86,8 @@ async def record_interactions(
     """Apply up to 1,000 events, each once; an answer for each, in order."""
     caller.must_come_from("geo")
     events = _events(parse_json(await request.body()))
-    recorder = Recorder(context.database, context.keys, context.announcer)
+    consequences = Consequences(context.keys, context.announcer, context.eraser)
+    recorder = Recorder(context.database, context.keys, consequences)
     results = await recorder.ingest(events, context.clock())
     context.wake()
     return Response(orjson.dumps({"results": results}), media_type="application/json")

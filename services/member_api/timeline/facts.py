@@ -7,14 +7,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from asyncpg.pgproto import pgproto
 from cryptography.exceptions import InvalidTag
 
 from services.member_api.people.service import SealedIdentity, open_box
+from services.member_api.timeline import social_facts
+from services.member_api.timeline.values import (
+    UnreadableEvent,
+    as_uuid,
+    check_one_of,
+    moment,
+    uuid_of,
+)
 from shared.contracts.events import NOT_IN_TIMELINE, SCHEMA_VERSION, EventType, Purpose
 from shared.identity import subject_id
 from shared.keys import MemberKeys
-from shared.wire import EARLIEST, LATEST
 
 MAX_REVISION = 2**31 - 1
 _OUR_OWN = frozenset(
@@ -26,15 +32,8 @@ _OUR_OWN = frozenset(
     }
 )
 _KNOWN = frozenset(kind.value for kind in EventType) - _OUR_OWN
+_EVIDENCE = frozenset({"wechat_unionid", "wechat_phone"})
 TIMELINE_TYPES = frozenset(kind.value for kind in EventType if kind not in NOT_IN_TIMELINE)
-
-
-class UnreadableEvent(ValueError):  # noqa: N818 - a whole phrase, like the refusals
-    """``reason`` says why, as a word for the sender's operator."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,18 @@ class Fact:
         return self.subject_id
 
 
+def other_of(fact: Fact) -> UUID | None:
+    """Whom an ``identities_joined`` joins its subject to."""
+    if fact.type == EventType.IDENTITIES_JOINED:
+        return uuid_of(fact.data, "other")
+    return None
+
+
+def subjects_of(fact: Fact) -> list[UUID]:
+    """Everybody a fact is about."""
+    return [who for who in (fact.subject_id, other_of(fact)) if who is not None]
+
+
 def read_event(raw: Any, keys: MemberKeys) -> Fact:
     """The fact in a CloudEvent, as JSON was parsed. Raises UnreadableEvent.
 
@@ -77,9 +88,9 @@ def read_event(raw: Any, keys: MemberKeys) -> Fact:
         raise UnreadableEvent("missing_data")
     retracted = raw.get("retracted", False)
     fact = Fact(
-        event_id=_uuid(raw.get("id"), "bad_id"),
+        event_id=as_uuid(raw.get("id"), "bad_id"),
         type=kind,
-        subject_id=None if subject is None else _uuid(subject, "bad_subject"),
+        subject_id=None if subject is None else as_uuid(subject, "bad_subject"),
         at=moment(raw.get("time"), "bad_time"),
         received_at=moment(raw.get("received_at"), "bad_received_at"),
         store_id=_store(raw.get("store_id")),
@@ -92,30 +103,6 @@ def read_event(raw: Any, keys: MemberKeys) -> Fact:
     if check is not None:
         check(fact)
     return fact
-
-
-def moment(value: Any, reason: str) -> datetime:
-    """A time with its offset, from 2000 up to 2100. Raises UnreadableEvent."""
-    try:
-        parsed = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise UnreadableEvent(reason) from None
-    if parsed.tzinfo is None or not EARLIEST <= parsed < LATEST:
-        raise UnreadableEvent(reason)
-    return parsed
-
-
-def uuid_of(data: Mapping[str, Any], name: str) -> UUID:
-    """Raises UnreadableEvent."""
-    return _uuid(data.get(name), f"bad_{name}")
-
-
-def _uuid(value: Any, reason: str) -> UUID:
-    """A UUID of asyncpg's own kind, which is made and compared in C."""
-    try:
-        return pgproto.UUID(value)
-    except (TypeError, ValueError):
-        raise UnreadableEvent(reason) from None
 
 
 def _kind(value: Any) -> str:
@@ -145,7 +132,7 @@ def _observed(subject: Any, data: Mapping[str, Any], keys: MemberKeys) -> Sealed
     except (InvalidTag, KeyError, TypeError, ValueError):
         raise UnreadableEvent("box_does_not_open") from None
     found = subject_id(keys.identity, identity)
-    if found != _uuid(subject, "bad_subject"):
+    if found != as_uuid(subject, "bad_subject"):
         raise UnreadableEvent("identity_of_another_subject")
     return SealedIdentity(found, identity.namespace.value, identity.issuer, box)
 
@@ -204,6 +191,33 @@ def _check_store(fact: Fact) -> None:
         raise UnreadableEvent("bad_store")
 
 
+def _check_joined(fact: Fact) -> None:
+    if uuid_of(fact.data, "other") == fact.subject_id:
+        raise UnreadableEvent("joined_to_itself")
+    check_one_of(fact.data, "evidence", _EVIDENCE)
+    _check_final(fact)
+
+
+def _check_revoked(fact: Fact) -> None:
+    moment(fact.data.get("revoked_at"), "bad_revoked_at")
+    _check_final(fact)
+
+
+def _check_erasure(fact: Fact) -> None:
+    moment(fact.data.get("requested_at"), "bad_requested_at")
+    _check_final(fact)
+
+
+def _check_final(fact: Fact) -> None:
+    """What was joined is taken back in the ledger, and what was forgotten stays so."""
+    if fact.retracted:
+        raise UnreadableEvent("cannot_be_retracted")
+
+
+def _check_social(fact: Fact) -> None:
+    social_facts.check(fact.type, fact.data)
+
+
 _CHECKS: Mapping[str, Callable[[Fact], None]] = {
     EventType.CHECK_IN.value: _check_check_in,
     EventType.VISIT_ENTERED.value: _check_visit,
@@ -213,4 +227,8 @@ _CHECKS: Mapping[str, Callable[[Fact], None]] = {
     EventType.COUPON_REDEEMED.value: _check_redemption,
     EventType.REDEMPTION_REVERSED.value: _check_redemption,
     EventType.STORE_CHANGED.value: _check_store,
+    EventType.IDENTITIES_JOINED.value: _check_joined,
+    EventType.WHEREABOUTS_REVOKED.value: _check_revoked,
+    EventType.ERASURE_REQUESTED.value: _check_erasure,
+    **dict.fromkeys(social_facts.TYPES, _check_social),
 }

@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.member_api.timeline.facts import Fact, uuid_of
+from services.member_api.timeline.facts import Fact
+from services.member_api.timeline.values import uuid_of
 
 _STATEMENTS = (
     """INSERT INTO member.erased_redemptions AS book
@@ -24,6 +25,10 @@ _STATEMENTS = (
             reversed_at = COALESCE(book.reversed_at, EXCLUDED.reversed_at)""",
     """DELETE FROM member.redemptions WHERE subject_id = ANY(CAST(:subjects AS uuid[]))""",
     """DELETE FROM member.visits WHERE subject_id = ANY(CAST(:subjects AS uuid[]))""",
+    """DELETE FROM member.social_touches WHERE subject_id = ANY(CAST(:subjects AS uuid[]))""",
+    """DELETE FROM member.social_messages WHERE subject_id = ANY(CAST(:subjects AS uuid[]))""",
+    """DELETE FROM member.whereabouts_revocations
+        WHERE subject_id = ANY(CAST(:subjects AS uuid[]))""",
     """DELETE FROM member.timeline_items WHERE subject_id = ANY(CAST(:subjects AS uuid[]))""",
 )
 

@@ -76,6 +76,54 @@ class Redemption(Base):
     reversed_at: Mapped[datetime | None] = mapped_column(Timestamp)
 
 
+class SocialTouch(Base):
+    """A moment that tells by what somebody came to us, or whether they follow an account.
+
+    ``came``: it is a follow, or led here by a scene. ``follows`` is what it says of the account's
+    followers, null where it says nothing. The first and last of a subject come off the key.
+    """
+
+    __tablename__ = "social_touches"
+    __table_args__ = (
+        Index("ix_social_touches_follows", "subject_id", postgresql_where="follows IS NOT NULL"),
+        CheckConstraint("came OR follows IS NOT NULL", name="says_something"),
+    )
+
+    subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    at: Mapped[datetime] = mapped_column(Timestamp, primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    came: Mapped[bool] = mapped_column(Boolean)
+    follows: Mapped[bool | None] = mapped_column(Boolean)
+    channel: Mapped[str] = mapped_column(Text)
+    account_id: Mapped[str] = mapped_column(Text)
+    store_id: Mapped[str | None] = mapped_column(Text)
+    scene: Mapped[str | None] = mapped_column(Text)
+    campaign: Mapped[str | None] = mapped_column(Text)
+    kol: Mapped[str | None] = mapped_column(Text)
+
+
+class SocialMessage(Base):
+    """What became of a message to a subject, by the last that was told of it."""
+
+    __tablename__ = "social_messages"
+    __table_args__ = (
+        CheckConstraint("state IN ('sent', 'delivered', 'failed', 'dropped')", name="state_known"),
+    )
+
+    subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    state: Mapped[str] = mapped_column(Text)
+
+
+class WhereaboutsRevocation(Base):
+    """Up to when the whereabouts of a subject are forgotten, whenever they are told."""
+
+    __tablename__ = "whereabouts_revocations"
+
+    subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    revoked_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
 class ErasedRedemption(Base):
     """The amounts of a redemption whose subject was erased: the books must still add up.
 

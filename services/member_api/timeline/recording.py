@@ -10,25 +10,27 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.member_api.people import service as people
-from services.member_api.people.announcing import Announcer, Happening
+from services.member_api.people.announcing import Happening
 from services.member_api.people.domain import is_erased
 from services.member_api.people.service import Touch
 from services.member_api.tables import FEED
-from services.member_api.timeline import forgetting, writing
-from services.member_api.timeline.facts import (
-    TIMELINE_TYPES,
-    Fact,
-    UnreadableEvent,
-    read_event,
-    uuid_of,
+from services.member_api.timeline import (
+    counting,
+    forgetting,
+    social,
+    social_facts,
+    whereabouts,
+    writing,
 )
+from services.member_api.timeline.consequences import Consequences, concerned
+from services.member_api.timeline.facts import TIMELINE_TYPES, Fact, read_event, subjects_of
+from services.member_api.timeline.values import UnreadableEvent, uuid_of
 from services.member_api.transactions import Contended, in_transaction, sqlstate
 from shared.contracts.events import Applied, EventType
 from shared.db import Database
 from shared.feed.inbox import claim_new
 from shared.keys import MemberKeys
 
-_REDEMPTIONS = frozenset({EventType.COUPON_REDEEMED.value, EventType.REDEMPTION_REVERSED.value})
 _DATA_ERRORS = ("21", "22", "23")
 """Cardinality violation, data exception, integrity violation: the fault of what was sent.
 
@@ -45,7 +47,7 @@ class Recorder:
 
     database: Database
     keys: MemberKeys
-    announcer: Announcer
+    consequences: Consequences
 
     async def ingest(self, raws: Sequence[Any], now: datetime) -> list[Result]:
         """Apply a batch of CloudEvents; one result each, in order. A bad one harms no other."""
@@ -85,20 +87,10 @@ class Recorder:
         async def act(session: AsyncSession) -> list[int]:
             connection = await session.connection()
             applied = await record(connection, self.keys, facts, now)
-            await self._follow(connection, [facts[index] for index in applied], now)
+            await self.consequences.draw(connection, [facts[index] for index in applied], now)
             return applied
 
         return await in_transaction(self.database, act)
-
-    async def _follow(
-        self, connection: AsyncConnection, applied: Sequence[Fact], now: datetime
-    ) -> None:
-        """What new facts mean for who somebody is."""
-        observed = [fact.identity for fact in applied if fact.identity is not None]
-        await people.vouch_for(connection, observed, self.announcer, now)
-        buyers = _redeemers(applied)
-        if buyers:
-            await self.announcer.people_changed(connection, buyers, now)
 
 
 async def record(
@@ -106,20 +98,27 @@ async def record(
 ) -> list[int]:
     """Apply facts in the caller's transaction; gives the positions of those that were new.
 
-    What lies before an erasure is forgotten, but for the amounts in the books. The people of
-    subjects that redeemed, or got a number that a person has once, are locked. Raises Contended.
+    What lies before an erasure is forgotten, but for the amounts in the books, and so are
+    whereabouts that were revoked. The people that ``concerned`` tells are locked. Raises Contended.
     """
-    subjects = {fact.subject_id for fact in facts if fact.subject_id is not None}
+    subjects = {subject for fact in facts for subject in subjects_of(fact)}
+    located = whereabouts.tell_whereabouts(facts)
     erased = await people.erasures(connection, keys.identity, subjects)
+    revoked = await whereabouts.revocations(connection, located) if located else {}
     forgotten = await _forgotten(connection, facts, erased) if erased else frozenset()
     alive = [position for position in range(len(facts)) if position not in forgotten]
     claims = [(facts[p].subject_id, facts[p].event_id, facts[p].revision) for p in alive]
     claimed = await claim_new(connection, FEED, claims, now)
     applied = [alive[index] for index in claimed]
     amended = [facts[alive[index]] for index, replaces in claimed.items() if replaces]
-    await _write(connection, [facts[position] for position in applied], amended)
+    news = whereabouts.withheld([facts[position] for position in applied], revoked)
+    await _write(connection, news, amended)
     await _keep_books(connection, [facts[position] for position in sorted(forgotten)])
+    if revoked:
+        await whereabouts.drop_empty_visits(connection, revoked)
     if await people.erasures(connection, keys.identity, subjects) != erased:
+        raise Contended
+    if located and await whereabouts.revocations(connection, located) != revoked:
         raise Contended
     return applied
 
@@ -157,23 +156,23 @@ async def _write(
     removed = await writing.remove_items(connection, amended)
     await _touch(connection, personal, items)
     await writing.add_items(connection, items)
-    await _recount(connection, removed)
-    by_type: dict[str, list[Fact]] = {}
-    for fact in facts:
-        by_type.setdefault(fact.type, []).append(fact)
-    for kind, fold in _FOLDS.items():
-        if kind.value in by_type:
-            await fold(connection, by_type[kind.value])
+    await counting.recount(connection, removed)
+    for kinds, fold in _FOLDS.items():
+        told = [fact for fact in facts if fact.type in kinds]
+        if told:
+            await fold(connection, told)
 
 
 _FOLDS = {
-    EventType.VISIT_ENTERED: writing.enter,
-    EventType.VISIT_DWELLED: writing.dwell,
-    EventType.VISIT_EXITED: writing.exit_,
-    EventType.VISIT_EXPIRED: writing.expire,
-    EventType.COUPON_REDEEMED: writing.redeem,
-    EventType.REDEMPTION_REVERSED: writing.reverse,
-    EventType.STORE_CHANGED: writing.change_stores,
+    (EventType.VISIT_ENTERED.value,): writing.enter,
+    (EventType.VISIT_DWELLED.value,): writing.dwell,
+    (EventType.VISIT_EXITED.value,): writing.exit_,
+    (EventType.VISIT_EXPIRED.value,): writing.expire,
+    (EventType.COUPON_REDEEMED.value,): writing.redeem,
+    (EventType.REDEMPTION_REVERSED.value,): writing.reverse,
+    (EventType.STORE_CHANGED.value,): writing.change_stores,
+    social_facts.TYPES - {EventType.SOCIAL_MESSAGE_SENT.value}: social.touch,
+    (EventType.SOCIAL_MESSAGE_SENT.value,): social.tell_messages,
 }
 
 
@@ -190,7 +189,7 @@ async def _forgotten(
     return frozenset(
         position
         for position, fact in enumerate(facts)
-        if (fact.subject_id is not None and is_erased(erased, fact.subject_id, fact.at))
+        if any(is_erased(erased, subject, fact.at) for subject in subjects_of(fact))
         or reversals.get(position) in booked
     )
 
@@ -207,44 +206,19 @@ async def _touch(
     connection: AsyncConnection, personal: Sequence[Fact], items: Sequence[Fact]
 ) -> None:
     """Lock the subjects, adding what they did, and whole people where all of one matters."""
-    touches = {fact.subject: Touch() for fact in personal}
+    touches = {subject: Touch() for fact in personal for subject in subjects_of(fact)}
     for item in items:
         touch = touches[item.subject]
         touch.first_at = item.at if touch.first_at is None else min(touch.first_at, item.at)
         touch.last_at = item.at if touch.last_at is None else max(touch.last_at, item.at)
-        _count(touch, item.type)
-    whole = _redeemers(personal) | _numbered(personal)
+        counting.count(touch, item.type)
+    whole = concerned(personal)
     siblings = await people.with_siblings(connection, whole) if whole else {}
     touches.update({sibling: Touch() for sibling in siblings.keys() - touches.keys()})
     if touches:
         await people.touch(connection, touches)
     if whole:
         await people.require_whole(connection, whole | siblings.keys(), whole)
-
-
-async def _recount(connection: AsyncConnection, removed: Sequence[tuple[UUID, str]]) -> None:
-    """Take what was removed from the counts, and set the span of those subjects anew."""
-    if not removed:
-        return
-    spans = await writing.spans(connection, {subject for subject, _ in removed})
-    lost = {subject: Touch(*span) for subject, span in spans.items()}
-    for subject, kind in removed:
-        _count(lost[subject], kind)
-    await people.recount(connection, lost)
-
-
-def _count(touch: Touch, kind: str) -> None:
-    touch.check_ins += kind == EventType.CHECK_IN
-    touch.coupons_granted += kind == EventType.COUPON_GRANTED
-
-
-def _redeemers(facts: Sequence[Fact]) -> set[UUID]:
-    return {fact.subject for fact in facts if fact.type in _REDEMPTIONS}
-
-
-def _numbered(facts: Sequence[Fact]) -> set[UUID]:
-    """Subjects that turn out to be a number of which a person has one."""
-    return {fact.subject for fact in facts if fact.identity and people.is_unique(fact.identity)}
 
 
 def _result(raw: Any, status: Applied, reason: str | None = None) -> Result:

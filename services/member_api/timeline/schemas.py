@@ -22,6 +22,14 @@ TimelineType = Literal[
     "invitation_shown",
     "signed_up",
     "consent_changed",
+    "social_followed",
+    "social_unfollowed",
+    "social_scanned",
+    "social_menu_used",
+    "social_message_received",
+    "social_subscription_changed",
+    "social_message_sent",
+    "social_event",
 ]
 
 

@@ -9,7 +9,8 @@ import orjson
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.member_api.timeline.facts import Fact, moment, uuid_of
+from services.member_api.timeline.facts import Fact
+from services.member_api.timeline.values import moment, uuid_of
 from shared.contracts.events import EventType
 
 _REMOVE_ITEMS = text("""
@@ -189,15 +190,28 @@ async def dwell(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
     for fact in sorted(facts, key=lambda fact: fact.revision):
         told[fact.subject, uuid_of(fact.data, "visit_id"), fact.data["dwell_s"]] = fact
     stores = {(subject, visit): fact.store_id for (subject, visit, _), fact in told.items()}
-    reached: dict[tuple[UUID, UUID], list[int]] = {}
-    missed: dict[tuple[UUID, UUID], list[int]] = {}
-    for (subject, visit, dwell_s), fact in sorted(told.items(), key=lambda item: item[0]):
-        (missed if fact.retracted else reached).setdefault((subject, visit), []).append(dwell_s)
-    if missed:
-        await connection.execute(_NOT_DWELLED, {**_keys(missed), "missed": _lists(missed)})
+    await take_back_dwells(connection, [key for key, fact in told.items() if fact.retracted])
+    reached = _by_visit(key for key, fact in told.items() if not fact.retracted)
     if reached:
         of_visits = {"stores": [stores[key] for key in reached], "reached": _lists(reached)}
         await connection.execute(_DWELLED, {**_keys(reached), **of_visits})
+
+
+async def take_back_dwells(
+    connection: AsyncConnection, dwells: Iterable[tuple[UUID, UUID, int]]
+) -> None:
+    """Thresholds, as (subject, visit, seconds), that visits do not reach."""
+    missed = _by_visit(dwells)
+    if missed:
+        await connection.execute(_NOT_DWELLED, {**_keys(missed), "missed": _lists(missed)})
+
+
+def _by_visit(dwells: Iterable[tuple[UUID, UUID, int]]) -> dict[tuple[UUID, UUID], list[int]]:
+    """Thresholds by (subject, visit), in key order."""
+    found: dict[tuple[UUID, UUID], list[int]] = {}
+    for subject, visit, dwell_s in sorted(dwells):
+        found.setdefault((subject, visit), []).append(dwell_s)
+    return found
 
 
 def _keys(of_visits: Iterable[tuple[UUID, UUID]]) -> dict[str, list[UUID]]:

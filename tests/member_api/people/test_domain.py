@@ -131,6 +131,12 @@ def test_the_latest_merge_on_the_way_between_two_numbers_is_contradicted() -> No
     assert contradicted(chain, numbers) == [chain[2]]
 
 
+def test_what_joins_one_person_to_itself_contradicts_nothing() -> None:
+    ring = [link(1, 1, 2), link(2, 2, 3), link(3, 1, 3)]
+
+    assert contradicted(ring, [known(1, Namespace.MEMBER_NO)]) == []
+
+
 def test_an_override_stands_whatever_numbers_come_to_light() -> None:
     numbers = [known(1, Namespace.MEMBER_NO), known(2, Namespace.MEMBER_NO)]
 

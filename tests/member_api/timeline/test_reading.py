@@ -172,7 +172,7 @@ async def test_lists_and_profiles_ask_a_fixed_number_of_queries(
         )
         asked.clear()
 
-    assert counts == {"": 7, "/timeline": 2, "/consents": 5, "/v1/merges": 1}
+    assert counts == {"": 10, "/timeline": 2, "/consents": 5, "/v1/merges": 1}
 
 
 async def test_a_page_comes_off_the_primary_key_of_each_partition(

@@ -122,6 +122,18 @@ EXPECTED_TRAITS = {
     "coupons_granted": 1,
     "redemptions": 1,
     "spend_minor": {"CNY": 4200},
+    "acquisition": {
+        "channel": "visit",
+        "account_id": None,
+        "store_id": "s1",
+        "scene": None,
+        "campaign": None,
+        "kol": None,
+        "at": "2026-11-20T08:55:00Z",
+    },
+    "last_touch": None,
+    "follows": [],
+    "messages": {"sent": 0, "delivered": 0, "failed": 0, "dropped": 0},
 }
 
 

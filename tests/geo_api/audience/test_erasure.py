@@ -1,0 +1,71 @@
+"""An erasure reaches every table of geo_api that knows subjects, whichever are added."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy import make_url
+
+from services.geo_api.audience.repository import NOBODY
+from services.geo_api.metadata import METADATA
+from tests.conftest import DatabaseUrls
+from tests.geo_api.checkins.audience import MemberVoice, erasure
+from tests.rows import MOMENT, bucket_for, columns_about_people, count, insert
+
+RULES: dict[str, dict[str, Any]] = {
+    "check_ins": {"consent_purpose": "visit_history"},
+    "coupons": {"state": "granted", "valid_until": MOMENT + timedelta(days=1)},
+    "outbox": {"lane": 1},
+    "outreach_messages": {"state": "waiting"},
+    "subjects": {"lifecycle": "fan"},
+    "visits": {"state": "open"},
+    "wechat_grants": {"state": "open"},
+    "wechat_pushes": {"state": "waiting"},
+}
+"""What the constraints of tables ask for."""
+
+
+@pytest.fixture
+async def connection(database_urls: DatabaseUrls) -> AsyncIterator[asyncpg.Connection]:
+    url = make_url(database_urls.superuser).set(drivername="postgresql")
+    connected = await asyncpg.connect(url.render_as_string(hide_password=False))
+    yield connected
+    await connected.close()
+
+
+async def test_an_erasure_leaves_nothing_of_a_subject_in_any_table(
+    geo: httpx.AsyncClient, installation_keys: Path, connection: asyncpg.Connection
+) -> None:
+    who, other = uuid4(), uuid4()
+    tables = columns_about_people(METADATA)
+    assert tables.keys() >= {
+        "check_ins", "coupons", "outbox", "inbox", "outreach_messages", "redemptions", "subjects",
+        "visits", "wechat_grants", "wechat_pushes", "wechat_users", "wechat_windows",
+    }  # fmt: skip
+    by_name = {table.name: table for table in METADATA.sorted_tables}
+    for name, columns in tables.items():
+        for subject in (who, other):
+            values = RULES.get(name, {}) | dict.fromkeys(columns, subject)
+            if name == "subjects":
+                values |= {"siblings": [who, other]}
+            await insert(connection, by_name[name], values | bucket_for(name, subject))
+
+    voice = MemberVoice(geo, installation_keys)
+    assert await voice.tell(erasure(who, datetime.now(UTC))) == ["applied"]
+
+    left = {
+        (name, subject): await count(connection, by_name[name], column, subject)
+        for name, columns in tables.items()
+        for column in columns
+        for subject in (who, other, NOBODY)
+    }
+    assert await connection.fetchval("SELECT siblings FROM geo.subjects") == [other]
+    assert {name for (name, subject), rows in left.items() if subject == who and rows} == set()
+    assert all(rows for (_, subject), rows in left.items() if subject == other)
+    of_nobody = {name for (name, subject), rows in left.items() if subject == NOBODY and rows}
+    assert of_nobody == {"redemptions"}

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.member_api.timeline.domain import Bond, reach
@@ -39,6 +39,9 @@ revocations = st.dictionaries(st.sampled_from(PEOPLE), instants, max_size=4)
 bonds = st.lists(
     st.builds(Bond, st.sampled_from(PEOPLE), st.sampled_from(PEOPLE), instants), max_size=8
 )
+
+loaded = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A machine under load takes a second for the first of its inputs."""
 
 
 def stay(
@@ -283,6 +286,7 @@ async def test_the_erasure_of_somebody_unknown_keeps_them_out(
     assert await database.fetchval("SELECT count(*) FROM member.tombstones") == 1
 
 
+@loaded
 @given(revocations=revocations, bonds=bonds)
 def test_a_revocation_reaches_whom_bonds_of_its_time_lead_to(
     revocations: dict[UUID, datetime], bonds: list[Bond]
@@ -303,6 +307,7 @@ def test_a_revocation_reaches_whom_bonds_of_its_time_lead_to(
     assert reach(reached, bonds) == reached
 
 
+@loaded
 @given(revocations=revocations, bonds=bonds, order=st.randoms(use_true_random=False))
 def test_it_does_not_matter_in_which_order_bonds_and_revocations_are_told(
     revocations: dict[UUID, datetime], bonds: list[Bond], order: Any

@@ -60,6 +60,10 @@ TITLES_ZH: dict[str, str] = {
     "wechat-account-unknown": "未找到该微信账号",
     "wechat-app-taken": "该 AppID 已属于另一账号",
     "wechat-notice-unknown": "未找到该提醒",
+    "wechat-away": "微信暂时没有响应",
+    "wechat-account-not-in-order": "该微信账号设置有误",
+    "wechat-not-of-this-account": "该微信账号不支持此操作",
+    "wechat-scene-unknown": "该账号没有此场景",
     "wechat-other-app": "该账号属于另一 AppID",
 }
 """By slug; a test holds it complete. One that is missing would fall back to its category."""

@@ -38,6 +38,7 @@ from services.geo_api.tables import FEED, IDEMPOTENCY, REVOKED_TOKENS
 from services.geo_api.wechat.accounts import endpoints as accounts
 from services.geo_api.wechat.accounts.live import LiveAccounts
 from services.geo_api.wechat.accounts.tokens import TokenStore
+from services.geo_api.wechat.scenes import endpoints as scenes
 from services.geo_api.wechat.tools import WeChatTools
 from shared.access import Revocations
 from shared.app import new_app
@@ -87,6 +88,7 @@ def create_app(
         audience,
         redrawing,
         accounts,
+        scenes,
     ):  # monitoring first: it is no geofence of that name
         app.include_router(part.router)
     app.include_router(feed_router(FEED))

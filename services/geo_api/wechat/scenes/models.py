@@ -14,7 +14,8 @@ class Scene(Base):
     """A scene code of an account: the store, campaign and KOL that its scans are owed to.
 
     ``kind`` is qr (a parametric QR code of an official account) or mini_code (opens ``page`` of a
-    mini-program). ``ticket`` and ``url`` are WeChat's, once the code was made there.
+    mini-program). ``ticket`` and ``url`` are WeChat's, once the code was made there. A closed one is
+    listed no more, and what hangs somewhere still counts for what it was for.
     """
 
     __tablename__ = "wechat_scenes"
@@ -35,3 +36,4 @@ class Scene(Base):
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     created_by: Mapped[str] = mapped_column(Text)
     expires_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    closed_at: Mapped[datetime | None] = mapped_column(Timestamp)

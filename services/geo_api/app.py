@@ -39,6 +39,7 @@ from services.geo_api.wechat.accounts import endpoints as accounts
 from services.geo_api.wechat.accounts.live import LiveAccounts
 from services.geo_api.wechat.accounts.tokens import TokenStore
 from services.geo_api.wechat.scenes import endpoints as scenes
+from services.geo_api.wechat.sending.writers import writers_of
 from services.geo_api.wechat.tools import WeChatTools
 from shared.access import Revocations
 from shared.app import new_app
@@ -162,6 +163,7 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
         feed_tables=FEED,
         new_id=swift_uuid7,
         rule=state.rule,
+        writers=functools.partial(writers_of, state.wechat_accounts),
     )
     state.close_visits = _close_visits
     maintenance = Maintenance(state.database, tools, state.clock, state.feed.wake)

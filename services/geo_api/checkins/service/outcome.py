@@ -11,6 +11,7 @@ from services.geo_api.checkins.service.exact import DayKeys
 from services.geo_api.invitations.service import Inviter, ShownInvitation
 from services.geo_api.offers.domain import Decision, GrantedCoupon, OfferBook, Presence
 from services.geo_api.offers.service.grants import GrantContext
+from services.geo_api.outreach.service import CurrentWriters
 from services.geo_api.presence.domain import Change, Transition
 from services.geo_api.presence.matching import FenceIndex, FenceMatch
 from services.geo_api.presence.ranking import Ranking
@@ -68,6 +69,7 @@ class Tools:
     feed_tables: FeedTables
     new_id: Callable[[], UUID]
     rule: ArrivalRule
+    writers: CurrentWriters
 
     def grant_context(self, now: datetime) -> GrantContext:
         return GrantContext(now=now, storage=self.keys.storage, new_id=self.new_id)

@@ -18,6 +18,7 @@ from services.geo_api.checkins.service.stays import settled
 from services.geo_api.feeding import tell
 from services.geo_api.invitations.service import ShownInvitation
 from services.geo_api.offers.domain import GrantedCoupon
+from services.geo_api.outreach.service import Won, planning
 from services.geo_api.presence import repository as presence
 from services.geo_api.presence.events import visit_events
 from services.geo_api.presence.track import Track
@@ -44,6 +45,7 @@ async def statements(tools: Tools, decided: Decided) -> list[Statement]:
         *presence.naming([*_aliases(decided.tracks)]),
         *subjects.touching(_seen(decided, exact)),
         *enqueuing(tools.feed_tables, [*_events(outcomes, decided.told)]),
+        *planning(tools.writers, _won(outcomes)),
     ]
 
 
@@ -188,6 +190,12 @@ def _coupon_granted(check_in: CheckIn, coupon: GrantedCoupon) -> PreparedEvent:
             "valid_until": coupon.valid_until,
         },
     )
+
+
+def _won(outcomes: Sequence[Outcome]) -> Iterator[Won]:
+    for outcome in outcomes:
+        for coupon in outcome.coupons:
+            yield Won(outcome.check_in.subject_id, outcome.check_in.identity, coupon)
 
 
 def _invitation_shown(outcome: Outcome, invitation: ShownInvitation) -> PreparedEvent:

@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("account_id", sa.Text(), nullable=True),
-        sa.Column("channel", sa.Text(), nullable=True),
+        sa.Column("route", sa.Text(), nullable=True),
         sa.Column("message_id", sa.Text(), nullable=True),
         sa.Column("attempts", sa.SmallInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -51,6 +51,37 @@ def upgrade() -> None:
         unique=False,
         schema="geo",
         postgresql_where="message_id IS NOT NULL",
+    )
+    op.create_index(
+        op.f("ix_outreach_messages_created_at_outreach_id"),
+        "outreach_messages",
+        ["created_at", "outreach_id"],
+        unique=False,
+        schema="geo",
+    )
+    op.create_index(
+        op.f("ix_outreach_messages_state_created_at_outreach_id"),
+        "outreach_messages",
+        ["state", "created_at", "outreach_id"],
+        unique=False,
+        schema="geo",
+    )
+    op.create_table(
+        "outreach_results",
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("delivered", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "message_id", name=op.f("pk_outreach_results")),
+        schema="geo",
+    )
+    op.create_index(
+        op.f("ix_outreach_results_noted_at"),
+        "outreach_results",
+        ["noted_at"],
+        unique=False,
+        schema="geo",
     )
     op.create_table(
         "wechat_accounts",
@@ -363,6 +394,7 @@ def downgrade() -> None:
         postgresql_where="closed_at IS NULL",
     )
     op.drop_table("wechat_accounts", schema="geo")
+    op.drop_table("outreach_results", schema="geo")
     op.drop_index(
         "ix_outreach_messages_message_id",
         table_name="outreach_messages",

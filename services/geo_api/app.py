@@ -38,6 +38,9 @@ from services.geo_api.tables import FEED, IDEMPOTENCY, REVOKED_TOKENS
 from services.geo_api.wechat.accounts import endpoints as accounts
 from services.geo_api.wechat.accounts.live import LiveAccounts
 from services.geo_api.wechat.accounts.tokens import TokenStore
+from services.geo_api.wechat.pushes import callback
+from services.geo_api.wechat.pushes import endpoints as pushes
+from services.geo_api.wechat.pushes.running import receiving
 from services.geo_api.wechat.scenes import endpoints as scenes
 from services.geo_api.wechat.sending.writers import writers_of
 from services.geo_api.wechat.tools import WeChatTools
@@ -82,6 +85,7 @@ def create_app(
     app.state.idempotency = IDEMPOTENCY
     # The busiest first: a request is matched against the routers in their order.
     app.include_router(checkins.busiest)
+    app.include_router(callback.router)
     app.include_router(explanations.router)
     parts = (checkins, redemptions, sessions, visits, offers, monitoring, evidence, places)
     for part in (
@@ -90,6 +94,7 @@ def create_app(
         redrawing,
         accounts,
         scenes,
+        pushes,
     ):  # monitoring first: it is no geofence of that name
         app.include_router(part.router)
     app.include_router(feed_router(FEED))
@@ -105,6 +110,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await _follow(app, stack)
         await _work(app, stack)
         _converse(app, stack)
+        await stack.enter_async_context(receiving(app.state))
         if app.state.owns_process:
             settle()
         yield

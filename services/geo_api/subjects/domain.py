@@ -16,7 +16,8 @@ class SubjectState:
 
     ``is_new``: this very transaction made the row. ``last`` is the latest fix, ``maybe`` what of
     its tentative fixes may yet be corroborated (times by store), ``ended_at`` when a place last
-    ended a visit. ``erased_at`` is the latest erasure, if any.
+    ended a visit. ``erased_at`` is the latest erasure, if any; ``whereabouts_revoked_at`` is when the
+    permission to locate the person was last taken back at a platform.
     """
 
     subject_id: UUID
@@ -32,6 +33,16 @@ class SubjectState:
     last: "LastSeen | None" = None
     maybe: Mapping[str, Sequence[datetime]] | None = None
     ended_at: datetime | None = None
+    whereabouts_revoked_at: datetime | None = None
+
+    @property
+    def visit_history(self) -> ConsentFact | None:
+        """The consent in force to a history of visits; a permission taken back withdraws it."""
+        recorded, revoked_at = self.consents.get(Purpose.VISIT_HISTORY), self.whereabouts_revoked_at
+        if revoked_at is None or (recorded is not None and recorded.at > revoked_at):
+            return recorded
+        version = "" if recorded is None else recorded.version
+        return ConsentFact(state=ConsentState.WITHDRAWN, version=version, at=revoked_at)
 
     @property
     def refuses_marketing(self) -> bool:
@@ -53,11 +64,16 @@ class LastSeen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Vouch:
-    """A caller's word, or member_api's receipt, that the person consented."""
+    """A caller's word, or member_api's receipt, that the person consented.
+
+    ``implied``: nobody said so, sharing a location with the account implies it; any refusal on
+    record beats that, whenever it was.
+    """
 
     purpose: Purpose
     version: str
     given_at: datetime
+    implied: bool = False
 
 
 class NotRecorded(StrEnum):
@@ -74,15 +90,17 @@ def consent_for_visit(
     """The consent under which a check-in may be kept, or why it may not.
 
     A vouch counts if it is for ``visit_history`` and was given at or before ``received_at``; a
-    recorded denial or withdrawal at or after ``given_at`` beats it. Without a vouch the recorded
-    state decides; nothing recorded is no consent.
+    recorded denial or withdrawal at or after ``given_at`` beats it, and any beats one that is
+    implied. Without a vouch the recorded state decides; nothing recorded is no consent.
     """
     refused = recorded is not None and recorded.state is not ConsentState.GRANTED
     if (
         vouch is not None
         and vouch.purpose is Purpose.VISIT_HISTORY
         and vouch.given_at <= received_at
-        and not (refused and recorded is not None and recorded.at >= vouch.given_at)
+        and not (
+            refused and recorded is not None and (vouch.implied or recorded.at >= vouch.given_at)
+        )
     ):
         return vouch
     if recorded is None:
@@ -99,3 +117,9 @@ def falls_under_erasure(
     if erased_at is None:
         return False
     return occurred_at <= erased_at or (vouch is not None and vouch.given_at <= erased_at)
+
+
+def falls_under_revocation(state: SubjectState, occurred_at: datetime) -> bool:
+    """Whether it occurred at or before the person took the permission to locate them back."""
+    revoked_at = state.whereabouts_revoked_at
+    return revoked_at is not None and occurred_at <= revoked_at

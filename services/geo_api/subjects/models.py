@@ -19,7 +19,8 @@ class Subject(Base):
     ``last_exact`` its place, encrypted under the key of the day ``last_day`` of its receipt.
     ``maybe`` holds, by store, the times of tentative fixes that may yet be corroborated.
     ``ended_at`` is when a place last ended a visit of the subject. ``erased_at`` is set where
-    somebody joined anew after an erasure.
+    somebody joined anew after an erasure. ``whereabouts_revoked_at`` is when the person last took the
+    permission to locate them back at a platform.
     """
 
     __tablename__ = "subjects"
@@ -44,6 +45,7 @@ class Subject(Base):
     segments: Mapped[list[str]] = mapped_column(ARRAY(Text))
     consents: Mapped[dict[str, Any]] = mapped_column(JSONB)
     erased_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    whereabouts_revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)
 
 
 class Tombstone(Base):

@@ -14,7 +14,7 @@ from shared.direct import RowsOf, Statement, read_together
 
 _STATE_COLUMNS = """subject_id, identity_told, last_occurred_at, last_received_at, person_id,
     siblings, lifecycle, consents, erased_at, last_check_in_id, last_day, last_exact, maybe,
-    ended_at"""
+    ended_at, whereabouts_revoked_at"""
 
 _READ = text(f"""
     SELECT {_STATE_COLUMNS} FROM geo.subjects
@@ -200,7 +200,7 @@ async def bury(connection: AsyncConnection, subject_hash: bytes, erased_at: date
 
 def _state(row: Iterable[Any], new: Container[UUID] = ()) -> SubjectState:
     subject, told, occurred_at, received_at, person, siblings, lifecycle, consents, *others = row
-    erased_at, last_id, last_day, exact, maybe, ended_at = others
+    erased_at, last_id, last_day, exact, maybe, ended_at, revoked_at = others
     return SubjectState(
         subject_id=subject,
         is_new=subject in new,
@@ -217,6 +217,7 @@ def _state(row: Iterable[Any], new: Container[UUID] = ()) -> SubjectState:
         last=None if exact is None else LastSeen(last_id, last_day, exact),
         maybe=maybe and _moments(maybe),
         ended_at=ended_at,
+        whereabouts_revoked_at=revoked_at,
     )
 
 

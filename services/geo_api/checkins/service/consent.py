@@ -14,8 +14,8 @@ from services.geo_api.subjects.domain import (
     Vouch,
     consent_for_visit,
     falls_under_erasure,
+    falls_under_revocation,
 )
-from shared.contracts.events import Purpose
 from shared.identity import Identity
 
 
@@ -80,5 +80,7 @@ def _judge(check_in: CheckIn, state: SubjectState | None) -> Vouch | NotRecorded
         state.erased_at, check_in.occurred_at, check_in.vouch
     ):
         return NotRecorded.ERASED
-    recorded = state.consents.get(Purpose.VISIT_HISTORY) if state else None
+    if state is not None and falls_under_revocation(state, check_in.occurred_at):
+        return NotRecorded.CONSENT_WITHDRAWN
+    recorded = state.visit_history if state else None
     return consent_for_visit(recorded, check_in.vouch, check_in.received_at)

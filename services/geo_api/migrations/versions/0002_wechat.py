@@ -197,6 +197,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("pair_id", sa.Uuid(), nullable=True),
         sa.CheckConstraint(
             "state IN ('waiting', 'handled', 'unknown', 'parked')",
             name=op.f("ck_wechat_pushes_state_is_known"),
@@ -346,9 +347,15 @@ def upgrade() -> None:
         schema="geo",
     )
     op.execute("INSERT INTO geo.wechat_accounts_version (id, version) VALUES (1, 0)")
+    op.add_column(
+        "subjects",
+        sa.Column("whereabouts_revoked_at", sa.DateTime(timezone=True), nullable=True),
+        schema="geo",
+    )
 
 
 def downgrade() -> None:
+    op.drop_column("subjects", "whereabouts_revoked_at", schema="geo")
     op.drop_table("wechat_tokens", schema="geo")
     op.drop_index(op.f("ix_wechat_scenes_store_id"), table_name="wechat_scenes", schema="geo")
     op.drop_table("wechat_scenes", schema="geo")

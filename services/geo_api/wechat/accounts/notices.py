@@ -28,6 +28,9 @@ class NoticeKind(StrEnum):
     TEMPLATE_REFUSED = "template_refused"
     PUSHES_PARKED = "pushes_parked"
     PUSH_INCOMPLETE = "push_incomplete"
+    PUSH_UNREADABLE = "push_unreadable"
+    PERMISSION_REVOKED = "permission_revoked"
+    PROFILE_CLEANED = "profile_cleaned"
     STORE_REFUSED = "store_refused"
 
 

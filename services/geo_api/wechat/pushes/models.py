@@ -16,7 +16,8 @@ class Push(Base):
     identity key, so that a repeat finds its row. ``body`` is the JSON of the push, encrypted,
     without coordinates where there is no consent to keep them; null once it is handled.
     ``state`` is waiting, handled, unknown (kept, for nothing is done with its kind) or parked
-    (failed too often). ``subject_id`` is whom it is from, where it says so.
+    (failed too often). ``subject_id`` is whom it is from, where it says so. ``pair_id``: of two
+    pushes that tell one chosen place, the one that makes the check-in.
     """
 
     __tablename__ = "wechat_pushes"
@@ -42,6 +43,7 @@ class Push(Base):
     due_at: Mapped[datetime] = mapped_column(Timestamp)
     handled_at: Mapped[datetime | None] = mapped_column(Timestamp)
     reason: Mapped[str | None] = mapped_column(Text)
+    pair_id: Mapped[UUID | None] = mapped_column(Uuid)
 
 
 class Nonce(Base):

@@ -1,0 +1,1 @@
+"""What comes of pushes: who is seen, what is told, which check-in they are."""

@@ -58,6 +58,7 @@ TITLES_ZH: dict[str, str] = {
     "visit-unknown": "未找到此人的该次到访",
     "version-changed": "内容已被他人修改",
     "wechat-account-unknown": "未找到该微信账号",
+    "push-not-kept": "推送暂时无法保存",
     "wechat-app-taken": "该 AppID 已属于另一账号",
     "wechat-notice-unknown": "未找到该提醒",
     "wechat-away": "微信暂时没有响应",

@@ -15,7 +15,13 @@ from services.member_api.timeline.facts import Fact
 from services.member_api.timeline.values import moment
 from shared.contracts.events import EventType
 
-_OPENING = frozenset({EventType.CHECK_IN.value, EventType.VISIT_ENTERED.value})
+_OPENING = frozenset(
+    {
+        EventType.CHECK_IN.value,
+        EventType.VISIT_ENTERED.value,
+        EventType.INVITATION_SHOWN.value,
+    }
+)
 _CLOSING = frozenset({EventType.VISIT_EXITED.value, EventType.VISIT_EXPIRED.value})
 _KINDS = _OPENING | _CLOSING | {EventType.VISIT_DWELLED.value}
 
@@ -30,13 +36,16 @@ _REVOKE = text("""
     ON CONFLICT (subject_id) DO UPDATE SET revoked_at = GREATEST(r.revoked_at, EXCLUDED.revoked_at)
 """)
 
-# What counts is when the stay began of which an item tells.
+# What counts is when the stay began of which an item tells. An invitation tells of one where it
+# answered a check-in, not where a scanned code brought it.
 _FORGET_ITEMS = text("""
     DELETE FROM member.timeline_items AS t
     USING unnest(CAST(:subjects AS uuid[]), CAST(:moments AS timestamptz[])) AS r (id, until)
     WHERE t.subject_id = r.id AND r.until >= CASE t.type
         WHEN 'check_in' THEN t.occurred_at
         WHEN 'visit_entered' THEN t.occurred_at
+        WHEN 'invitation_shown'
+            THEN CASE WHEN t.data ->> 'check_in_id' IS NOT NULL THEN t.occurred_at END
         WHEN 'visit_dwelled'
             THEN t.occurred_at - make_interval(secs => CAST(t.data ->> 'dwell_s' AS integer))
         WHEN 'visit_exited' THEN CAST(t.data ->> 'entered_at' AS timestamptz)
@@ -127,6 +136,8 @@ async def _forget(connection: AsyncConnection, until: Mapping[UUID, datetime]) -
 
 def _is_revoked(fact: Fact, revoked: Mapping[UUID, datetime]) -> bool:
     if fact.retracted or fact.type not in _KINDS or fact.subject not in revoked:
+        return False
+    if fact.type == EventType.INVITATION_SHOWN and fact.data.get("check_in_id") is None:
         return False
     return _began_at(fact) <= revoked[fact.subject]
 

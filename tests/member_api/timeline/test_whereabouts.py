@@ -65,6 +65,15 @@ async def test_a_revocation_forgets_where_somebody_was_and_keeps_what_was_bought
         *stay(who, 170, 200, store_id="s2"),  # goes on past noon, and began before
         redeemed(who, uuid4(), time=at(20)),
         event("coupon_granted", who, "c", time=at(1), store_id="s1"),
+        event(
+            "invitation_shown",
+            who,
+            "i",
+            time=at(1),
+            store_id="s1",
+            data={"check_in_id": str(uuid4())},
+        ),
+        event("invitation_shown", who, "j", time=at(1), store_id="s1", data={}),
         social("followed", who, "f", time=at(2), scene="p-1"),
     )
 
@@ -80,7 +89,8 @@ async def test_a_revocation_forgets_where_somebody_was_and_keeps_what_was_bought
     assert traits["first_seen_at"] == "2026-11-20T09:01:00Z"
     kept = [one["type"] for one in await items(member, server, who)]
     assert sorted(kept) == sorted([
-        "social_followed", "coupon_granted", "coupon_redeemed", "consent_changed", "consent_changed",
+        "social_followed", "coupon_granted", "coupon_redeemed", "invitation_shown",
+        "consent_changed", "consent_changed",
         "check_in", "check_in", "check_in", "visit_entered", "visit_dwelled", "visit_exited",
     ])  # fmt: skip
     assert not any("s1" in text for text in await left_of(database, who))

@@ -30,6 +30,8 @@ TITLES_ZH: dict[str, str] = {
     "code_revoked": "二维码已作废",
     "code_unknown": "无法识别的二维码",
     "consent-not-found": "未找到该授权",
+    "coupon-unknown": "未找到该优惠券",
+    "coupon-not-usable": "该优惠券不能使用",
     "dry-run-too-large": "轮廓附近的签到过多",
     "edition-changed": "二维码版次已变更",
     "erased": "已被删除",
@@ -65,6 +67,8 @@ TITLES_ZH: dict[str, str] = {
     "wechat-account-not-in-order": "该微信账号设置有误",
     "wechat-not-of-this-account": "该微信账号不支持此操作",
     "wechat-scene-unknown": "该账号没有此场景",
+    "wechat-person-blocked": "微信限制了此人登录",
+    "wechat-not-logged-in": "此人尚未登录该小程序",
     "wechat-other-app": "该账号属于另一 AppID",
 }
 """By slug; a test holds it complete. One that is missing would fall back to its category."""

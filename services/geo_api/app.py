@@ -38,6 +38,7 @@ from services.geo_api.tables import FEED, IDEMPOTENCY, REVOKED_TOKENS
 from services.geo_api.wechat.accounts import endpoints as accounts
 from services.geo_api.wechat.accounts.live import LiveAccounts
 from services.geo_api.wechat.accounts.tokens import TokenStore
+from services.geo_api.wechat.mini import endpoints as mini
 from services.geo_api.wechat.pushes import callback
 from services.geo_api.wechat.pushes import endpoints as pushes
 from services.geo_api.wechat.pushes.running import receiving
@@ -95,6 +96,7 @@ def create_app(
         accounts,
         scenes,
         pushes,
+        mini,
     ):  # monitoring first: it is no geofence of that name
         app.include_router(part.router)
     app.include_router(feed_router(FEED))
@@ -160,11 +162,12 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
     stack.push_async_callback(state.feed.stop)
     state.rule = RULES[settings.arrival_rule]
     state.day_keys = DayKeys(state.database, state.keys.storage)
+    state.inviter = Inviter(SwiftSigner(state.keys.signing), settings.join_url, settings.campaign)
     tools = Tools(
         fences=state.fences,
         offers=state.offers,
         keys=state.keys,
-        inviter=Inviter(SwiftSigner(state.keys.signing), settings.join_url, settings.campaign),
+        inviter=state.inviter,
         day_keys=state.day_keys,
         feed_tables=FEED,
         new_id=swift_uuid7,
@@ -201,6 +204,7 @@ def _converse(app: FastAPI, stack: AsyncExitStack) -> None:
         feed_tables=FEED,
         accounts=state.wechat_accounts,
         client=client,
+        inviter=state.inviter,
         probe=Probe(state.transport),
     )
 

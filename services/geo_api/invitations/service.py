@@ -15,6 +15,15 @@ VALID_FOR = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
+class Lead:
+    """By what somebody came; ``jti`` is the invitation's, so that the same one can be shown again."""
+
+    jti: str
+    campaign: str | None
+    kol: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ShownInvitation:
     """``url`` carries the token in its fragment, which browsers do not send to servers."""
 
@@ -32,20 +41,25 @@ class Inviter:
     join_url: str
     campaign: str
 
-    def invite(self, subject_id: UUID, store_id: str | None, now: datetime) -> ShownInvitation:
+    def invite(
+        self, subject_id: UUID, store_id: str | None, now: datetime, lead: Lead | None = None
+    ) -> ShownInvitation:
+        """An invitation given at ``now``; for the same ``lead`` and moment it is the same again."""
+        campaign = (lead and lead.campaign) or self.campaign
         issued_at = int(now.timestamp())
         expires_at = issued_at + int(VALID_FOR.total_seconds())
-        token = self.signer.sign(
-            {
-                "iss": "geo",
-                "aud": "sign-up",
-                "iat": issued_at,
-                "exp": expires_at,
-                "jti": swift_uuid7().hex,
-                "sub": str(subject_id),
-                "store_id": store_id,
-                "campaign": self.campaign,
-            }
-        )
+        claims = {
+            "iss": "geo",
+            "aud": "sign-up",
+            "iat": issued_at,
+            "exp": expires_at,
+            "jti": lead.jti if lead else swift_uuid7().hex,
+            "sub": str(subject_id),
+            "store_id": store_id,
+            "campaign": campaign,
+        }
+        if lead and lead.kol:
+            claims["kol"] = lead.kol
+        token = self.signer.sign(claims)
         url = f"{self.join_url}#invitation={token}"
-        return ShownInvitation(token, url, self.campaign, datetime.fromtimestamp(expires_at, UTC))
+        return ShownInvitation(token, url, campaign, datetime.fromtimestamp(expires_at, UTC))

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from shared.errors import Conflict, NotFound
+
 
 class CouponState(StrEnum):
     """``granted``, ``redeemed`` and ``revoked`` are stored; the other two are read off the clock."""
@@ -16,6 +18,18 @@ class CouponState(StrEnum):
     REDEEMED = "redeemed"
     EXPIRED = "expired"
     REVOKED = "revoked"
+
+
+class CouponUnknown(NotFound):
+    slug = "coupon-unknown"
+    title = "This person has no such coupon"
+
+
+class CouponNotUsable(Conflict):
+    """It was used, revoked, or its time is over."""
+
+    slug = "coupon-not-usable"
+    title = "The coupon cannot be used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,12 @@ class Coupon:
         if now < self.valid_from:
             return CouponState.NOT_YET_VALID
         return CouponState.GRANTED if now < self.valid_until else CouponState.EXPIRED
+
+    def require_usable(self, now: datetime) -> None:
+        """Now or later. Raises CouponNotUsable."""
+        state = self.state_at(now)
+        if state not in {CouponState.GRANTED, CouponState.NOT_YET_VALID}:
+            raise CouponNotUsable(f"The coupon is {state}.", state=state)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """HTTP of offers and coupons."""
 
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
+from services.geo_api.offers.coupons import CouponNotUsable, CouponUnknown
 from services.geo_api.offers.lifecycle import (
     CapBelowUsed,
     OfferEnded,
@@ -33,6 +35,7 @@ from shared.pagination import (
     moment_and_uuid,
 )
 from shared.problems import documented
+from shared.qr import PictureForm, draw_qr
 
 router = APIRouter(prefix="/v1", tags=["offers"])
 
@@ -148,6 +151,34 @@ async def list_coupons(
         items=[CouponOut.of(coupon) for coupon in shown],
         next_cursor=last and encode_cursor(last.granted_at, last.coupon_id),
     )
+
+
+@router.get(
+    "/coupons/{coupon_id}/qr",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/png": {}, "image/svg+xml": {}}},
+        **documented(Malformed, CouponUnknown, CouponNotUsable),
+    },
+)
+async def get_coupon_qr(
+    request: Request,
+    coupon_id: UUID,
+    session: Session,
+    caller: Annotated[Principal, allow(Role.MEMBER)],
+    accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Response:
+    """The code of one of the member's own coupons as a QR code for the till: PNG, or SVG by Accept.
+
+    It reads as the code itself, and no cache keeps it.
+    """
+    assert caller.subject_id is not None  # noqa: S101 - every member token has it
+    state, connection = request.app.state, await session.connection()
+    coupon = await coupons.own(connection, caller.subject_id, coupon_id, state.clock())
+    code = coupons.show(coupon, state.keys.storage, state.clock()).code
+    form = PictureForm.wanted(accept)
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    return Response(draw_qr(code, form), media_type=form.value, headers=headers)
 
 
 async def _move(request: Request, offer_id: str, session: Session, verb: Verb) -> OfferOut:

@@ -1,16 +1,14 @@
-"""Giving a person, whom a server vouches for, a token of its own."""
+"""Giving a person a token of its own."""
 
-import base64
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.feeding import tell
 from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects.service import lock
+from services.geo_api.subjects.telling import identity_observed
 from shared.auth import Role, mint_role_token
-from shared.contracts.events import EventType
 from shared.direct import run_together
 from shared.feed.outbox import enqueue
 from shared.feed.tables import FeedTables
@@ -35,19 +33,13 @@ async def open_session(
     state = (await lock(connection, keys.identity, [subject], now))[subject]
     if not state.identity_told:
         seen = subjects.Seen(subject, told=True, erased_at=state.erased_at)
-        told = subjects.touching([seen])
-        await run_together(connection, told)
-        parts = [identity.namespace.value, identity.issuer, identity.value]
-        sealed = base64.b64encode(keys.sealing.seal(orjson.dumps(parts))).decode()
-        event = tell(
-            EventType.IDENTITY_OBSERVED,
-            subject,
-            "1",
-            time=now,
-            received_at=now,
-            data={"sealed": sealed},
-        )
-        await enqueue(connection, tables, [event])
+        await run_together(connection, subjects.touching([seen]))
+        await enqueue(connection, tables, [identity_observed(keys.sealing, subject, identity, now)])
+    return member_token(keys, subject, now)
+
+
+def member_token(keys: GeoKeys, subject: UUID, now: datetime) -> tuple[str, datetime]:
+    """A token by which a subject acts for itself, and when it expires."""
     ttl_s = int(VALID_FOR.total_seconds())
     token = mint_role_token(keys.signing, Role.MEMBER, str(subject), ttl_s, subject_id=subject)
     return token, datetime.fromtimestamp(int(now.timestamp()) + ttl_s, UTC)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.geo_api.invitations.service import Inviter
 from services.geo_api.settings import GeoSettings
 from services.geo_api.wechat.accounts.live import LiveAccounts
 from shared.clock import Clock
@@ -29,6 +30,7 @@ class WeChatTools:
     feed_tables: FeedTables
     accounts: LiveAccounts
     client: WeChatClient
+    inviter: Inviter
     probe: Probe
 
     @property

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.geo_api.offers.codes import code_hash, lookup_key, read_code
-from services.geo_api.offers.coupons import Coupon, ShownCoupon
+from services.geo_api.offers.coupons import Coupon, CouponUnknown, ShownCoupon
 from services.geo_api.offers.domain import StoreSet
 from services.geo_api.offers.repository import coupons as repository
 from services.geo_api.offers.repository import offers
@@ -23,9 +23,29 @@ async def held_by(
     connection: AsyncConnection, subject_id: UUID, after: Place | None, most: int
 ) -> list[Coupon]:
     """The coupons of a person, through any of its subjects, latest grant first."""
+    kin = await _kin(connection, subject_id)
+    return await repository.list_coupons(connection, kin, after, most)
+
+
+async def own(
+    connection: AsyncConnection, subject_id: UUID, coupon_id: UUID, now: datetime
+) -> Coupon:
+    """A coupon of the person's that can be used, now or later.
+
+    Raises CouponUnknown, also for somebody else's, and CouponNotUsable.
+    """
+    for subject in await _kin(connection, subject_id):
+        coupon = await repository.find(connection, subject, coupon_id)
+        if coupon is not None:
+            coupon.require_usable(now)
+            return coupon
+    raise CouponUnknown("You have no such coupon.")
+
+
+async def _kin(connection: AsyncConnection, subject_id: UUID) -> list[UUID]:
+    """All subjects of the person, as far as they are known."""
     known = await subjects.read(connection, [subject_id])
-    kin = {subject_id, *(sibling for state in known for sibling in state.siblings)}
-    return await repository.list_coupons(connection, sorted(kin), after, most)
+    return sorted({subject_id, *(sibling for state in known for sibling in state.siblings)})
 
 
 def show(coupon: Coupon, storage: StorageKey, now: datetime) -> ShownCoupon:

@@ -9,7 +9,7 @@ from services.geo_api.wechat.accounts.domain import AccountKind
 from services.geo_api.wechat.accounts.troubles import NotOfThisAccount
 from shared.errors import FieldFault, Malformed, NotFound
 
-_CHARACTERS = re.compile(r"[0-9A-Za-z!#$&'()*+,:;=?@._~-]+")
+_SCENE = re.compile(r"[0-9A-Za-z!#$&'()*+,:;=?@._~-]+")
 _ONLY_DOTS = re.compile(r"\.+")
 _PAGE = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_/.-]*")
 MAX_MINI_SCENE, MAX_QR_SCENE = 32, 64
@@ -91,7 +91,7 @@ def _scene_faults(kind: SceneKind, scene: str) -> list[FieldFault]:
     at = "path:scene"
     if len(scene) > most:
         return [FieldFault(at, f"has {len(scene)} characters; a code of this kind carries {most}")]
-    if not _CHARACTERS.fullmatch(scene) or _ONLY_DOTS.fullmatch(scene):
+    if not _SCENE.fullmatch(scene) or _ONLY_DOTS.fullmatch(scene):
         allowed = "0-9 A-Z a-z and !#$&'()*+,:;=?@-._~, and not only dots"
         return [FieldFault(at, f"must be of {allowed}")]
     return []

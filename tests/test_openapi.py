@@ -93,7 +93,8 @@ class Service:
             signing = load_signing_key(self.keys / other)
             token = mint_role_token(signing, Role.SERVICE, f"{other}_api", 300)
             return {"Authorization": f"Bearer {token}"}
-        return self.tokens(min(roles))
+        role = min(roles)
+        return self.tokens(role, subject_id=uuid4() if role is Role.MEMBER else None)
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ class Worker:
     _closing: bool = False
 
     def start(self) -> None:
+        self._closing = False
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._measure())]
 
     def wake(self) -> None:

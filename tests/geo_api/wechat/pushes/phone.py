@@ -3,7 +3,8 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,6 +78,17 @@ class WeChat:
         for document in documents:
             answer = await self.deliver(document)
             assert (answer.status_code, answer.text) == (200, "success"), answer.text
+        await self.settled()
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Keep pushes within, and have them handled after it only."""
+        worker = self.app.state.pushes.on_kept.__self__
+        await worker.stop()
+        try:
+            yield
+        finally:
+            worker.start()
         await self.settled()
 
     async def settled(self) -> None:

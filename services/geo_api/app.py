@@ -41,6 +41,7 @@ from services.geo_api.wechat.accounts.tokens import TokenStore
 from services.geo_api.wechat.mini import endpoints as mini
 from services.geo_api.wechat.pushes import callback
 from services.geo_api.wechat.pushes import endpoints as pushes
+from services.geo_api.wechat.pushes.retention import JOBS as PUSH_JOBS
 from services.geo_api.wechat.pushes.running import receiving
 from services.geo_api.wechat.scenes import endpoints as scenes
 from services.geo_api.wechat.sending.writers import writers_of
@@ -175,7 +176,9 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
         writers=functools.partial(writers_of, state.wechat_accounts),
     )
     state.close_visits = _close_visits
-    maintenance = Maintenance(state.database, tools, state.clock, state.feed.wake)
+    maintenance = Maintenance(
+        state.database, tools, state.clock, state.feed.wake, further=PUSH_JOBS
+    )
     maintenance.start()
     stack.push_async_callback(maintenance.stop)
     state.committer = Committer(state.database.url, tools, state.feed, settings.commit_lanes)

@@ -131,12 +131,13 @@ _ENSURE_MONTH = text("SELECT geo.ensure_check_in_month(CAST(:month AS date))")
 
 @dataclass(slots=True)
 class Maintenance:
-    """The periodic jobs of one process."""
+    """The periodic jobs of one process; ``further`` are those of packages above this one."""
 
     database: Database
     tools: Tools
     clock: Clock
     wake_feed: Callable[[], None]
+    further: Mapping[str, tuple[float, Job]] = field(default_factory=dict)
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     @property
@@ -151,6 +152,7 @@ class Maintenance:
             "partitions": (3600, self._partition),
             "idempotency": (3600, self._forget_keys),
             "sightings": (600, self._forget_sightings),
+            **self.further,
         }
 
     def start(self) -> None:

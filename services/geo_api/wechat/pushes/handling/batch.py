@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.geo_api.checkins.committer import MAX_GROUP, Result
 from services.geo_api.checkins.domain import CheckIn
 from services.geo_api.checkins.proving import CodedStores
+from services.geo_api.outreach.repository import note_outcome, waking
 from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects.domain import SubjectState, falls_under_erasure
 from services.geo_api.subjects.service import lock
@@ -152,15 +153,13 @@ class Handler:
                 *following([said for one in effects for said in one.followings]),
                 *answering([answer for one in effects for answer in one.answers]),
                 *opening([window for one in effects for window in one.windows]),
+                *waking(_reachable(effects), now),
                 *enqueuing(tables, facts),
                 *enqueuing(tables, urgent, lane=Lane.URGENT),
                 repository.settling(done, now),
             ],
         )
-        for one in handled:
-            for noticed in one.effects.notices:
-                account_id = one.opened.account.account_id
-                await note(connection, account_id, noticed.kind, noticed.detail, now)
+        await _note(connection, handled, now)
         return done
 
     async def _see(
@@ -202,6 +201,22 @@ class Handler:
                 await whereabouts.forget(
                     connection, self.tools.feed_tables, revocation, sorted(siblings)
                 )
+
+
+def _reachable(effects: Sequence[Effects]) -> set[UUID]:
+    """Whom something may be sent to that could not be before."""
+    opened = {window.subject_id for one in effects for window in one.windows}
+    return opened | {answer.subject_id for one in effects for answer in one.answers}
+
+
+async def _note(connection: AsyncConnection, handled: Sequence[Handled], now: datetime) -> None:
+    """What operators should look at, and WeChat's word on messages: seldom, so one by one."""
+    for sent in sorted(sent for one in handled for sent in one.effects.sent):
+        await note_outcome(connection, *sent)
+    for one in handled:
+        for noticed in one.effects.notices:
+            account_id = one.opened.account.account_id
+            await note(connection, account_id, noticed.kind, noticed.detail, now)
 
 
 def _effects(opened: Opened, scenes: Scenes, states: Mapping[UUID, SubjectState]) -> Effects:

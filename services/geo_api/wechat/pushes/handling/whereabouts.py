@@ -17,6 +17,7 @@ _TOLD = (
     EventType.VISIT_DWELLED,
     EventType.VISIT_EXITED,
     EventType.VISIT_EXPIRED,
+    EventType.INVITATION_SHOWN,
 )
 
 # Receipts hold the answers, with distances and stores; a repeat is judged anew, and refused.

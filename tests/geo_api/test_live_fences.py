@@ -11,11 +11,14 @@ import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
+from shapely import Polygon
 from sqlalchemy import make_url
 
 from services.geo_api.adapters.live_fences import LiveFences
 from services.geo_api.places.schedules import in_force
 from services.geo_api.presence.matching import Fix
+from shared import geo
+from shared.boundary import inradius_m
 from shared.errors import Unavailable
 from tests.conftest import DatabaseUrls
 from tests.geo_api.places.conftest import client, places_app, sql
@@ -239,6 +242,27 @@ async def test_when_changes_pause_the_index_is_made_whole_with_the_same_fences(
 
     assert inside(live) == [("g1", 2)]
     assert len(live.current.index) == 1
+
+
+async def test_how_large_a_new_outline_is_does_not_wait_for_the_first_who_comes_near(
+    client: httpx.AsyncClient, live: LiveFences, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked_out = []
+
+    def remembered(geometry: Polygon) -> float:
+        worked_out.append(geometry)
+        return inradius_m(geometry)
+
+    monkeypatch.setattr(geo, "inradius_m", remembered)
+    await make_store(client)
+    here = outline([-74, 40.74], [-73.98, 40.74], [-73.98, 40.76], [-74, 40.74])
+    (await client.put("/v1/geofences/g1", json=here)).raise_for_status()
+
+    await until(lambda: len(worked_out) == 1)
+
+    ((match,),) = live.current.index.match([HERE])
+    assert match.fence.shape.inradius_m > 100
+    assert len(worked_out) == 1
 
 
 @pytest.mark.slow

@@ -153,7 +153,8 @@ async def _write(
     """
     personal = [fact for fact in facts if fact.subject_id is not None]
     items = [fact for fact in personal if fact.type in TIMELINE_TYPES and not fact.retracted]
-    removed = await writing.remove_items(connection, amended)
+    again = [fact for fact in amended if fact.subject_id is not None]  # stores have no items
+    removed = await writing.remove_items(connection, again)
     await _touch(connection, personal, items)
     await writing.add_items(connection, items)
     await counting.recount(connection, removed)

@@ -294,11 +294,12 @@ async def test_a_store_names_itself_in_the_timeline_by_its_latest_version(
         data = {"store_id": "s1", "name": name, "tags": ["airport"]}
         return event("store_changed", None, "s1", store_id="s1", revision=revision, data=data)
 
+    await tell(store("First", 1), check_in(subject))
     await tell(store("New", 3), check_in(subject))
     await tell(store("Old", 2))
 
-    (item,) = await timeline(member, server, subject)
-    assert item["store_name"] == "New"
+    names = [item["store_name"] for item in await timeline(member, server, subject)]
+    assert names == ["New", "New"]
 
 
 async def test_a_poisoned_batch_leaves_no_trace_of_the_poison(

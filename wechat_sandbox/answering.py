@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from wechat_sandbox import api_of_codes, api_of_messages, api_of_tokens
+from wechat_sandbox import api_of_codes, api_of_messages, api_of_people, api_of_tokens
 from wechat_sandbox.calls import Answer, ApiCall, Image
 from wechat_sandbox.faults import Fault, FaultKind
 from wechat_sandbox.refusals import Refused
@@ -42,6 +42,7 @@ ENDPOINTS = (
     Endpoint("POST", "/cgi-bin/stable_token", api_of_tokens.stable_token),
     Endpoint("GET", "/cgi-bin/token", api_of_tokens.token),
     Endpoint("GET", "/cgi-bin/getcallbackip", api_of_tokens.callback_ips),
+    Endpoint("POST", "/cgi-bin/user/info/batchget", api_of_people.describe),
     Endpoint("GET", "/sns/jscode2session", api_of_tokens.login),
     Endpoint("POST", "/wxa/business/getuserphonenumber", api_of_tokens.phone_number),
     Endpoint("POST", "/cgi-bin/message/subscribe/send", api_of_messages.send_from_mini_program),

@@ -46,6 +46,7 @@ from services.geo_api.wechat.pushes.running import receiving
 from services.geo_api.wechat.scenes import endpoints as scenes
 from services.geo_api.wechat.sending.writers import writers_of
 from services.geo_api.wechat.tools import WeChatTools
+from services.geo_api.wechat.unions.asker import asking
 from shared.access import Revocations
 from shared.app import new_app
 from shared.auth import ServiceTokens, SwiftSigner, TokenVerifier
@@ -114,6 +115,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await _work(app, stack)
         _converse(app, stack)
         await stack.enter_async_context(receiving(app.state))
+        await stack.enter_async_context(asking(app.state.wechat))
         if app.state.owns_process:
             settle()
         yield

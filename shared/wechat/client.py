@@ -4,7 +4,7 @@ One client serves all accounts of an installation. A call that WeChat refuses fo
 tried once more with another one, and then no more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -106,6 +106,18 @@ class WeChatClient:
         body = {"code": code} | ({"openid": openid} if openid else {})
         call = Call("/wxa/business/getuserphonenumber", body=body)
         return reading.phone_number(await self._with_token(credentials, call), credentials.app_id)
+
+    async def unionids(
+        self, credentials: Credentials, openids: Sequence[str]
+    ) -> dict[str, str | None]:
+        """The unionids of followers of an official account, at most 100 at once, by openid.
+
+        None where the account is bound to none of WeChat's open platform; who is no follower any
+        more is left out.
+        """
+        body = {"user_list": [{"openid": openid} for openid in openids]}
+        call = Call("/cgi-bin/user/info/batchget", body=body, may_repeat=True)
+        return reading.unionids(await self._with_token(credentials, call))
 
     async def send_subscribe_message(
         self, credentials: Credentials, message: SubscribeMessage

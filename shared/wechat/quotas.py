@@ -33,6 +33,7 @@ QUOTAS: Mapping[str, Quota] = {
     "/cgi-bin/message/subscribe/send": Quota(per_day=10_000_000),
     "/cgi-bin/message/subscribe/bizsend": Quota(per_day=10_000_000),
     "/cgi-bin/message/custom/send": Quota(per_day=500_000),
+    "/cgi-bin/user/info/batchget": Quota(per_day=5_000_000),
     "/wxa/getwxacodeunlimit": Quota(per_minute=5_000),
     "/cgi-bin/qrcode/create": Quota(per_day=100_000),
 }

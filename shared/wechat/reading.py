@@ -40,6 +40,14 @@ def phone_number(answer: Answer, app_id: str) -> str:
     return number
 
 
+def unionids(answer: Answer) -> dict[str, str | None]:
+    told = _document(answer).get("user_info_list")
+    if not isinstance(told, list):
+        raise _lacks("user_info_list")
+    followers = [one for one in told if isinstance(one, dict) and one.get("subscribe") == 1]
+    return {_text(one, "openid"): one.get("unionid") or None for one in followers}
+
+
 def message_id(answer: Answer) -> str | None:
     document = _document(answer)
     told = document.get("msgid", document.get("msgId"))

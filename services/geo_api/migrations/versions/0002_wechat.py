@@ -244,9 +244,18 @@ def upgrade() -> None:
         sa.Column("follows_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("session_key", sa.LargeBinary(), nullable=True),
         sa.Column("session_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("union_known_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("subject_id", "account_id", name=op.f("pk_wechat_users")),
         schema="geo",
+    )
+    op.create_index(
+        "ix_wechat_users_union_wanted",
+        "wechat_users",
+        ["account_id"],
+        unique=False,
+        schema="geo",
+        postgresql_where="follows AND union_known_at IS NULL",
     )
     op.create_index(
         op.f("ix_wechat_users_account_id"),
@@ -367,6 +376,12 @@ def downgrade() -> None:
     )
     op.drop_table("wechat_notices", schema="geo")
     op.drop_table("wechat_windows", schema="geo")
+    op.drop_index(
+        "ix_wechat_users_union_wanted",
+        table_name="wechat_users",
+        schema="geo",
+        postgresql_where="follows AND union_known_at IS NULL",
+    )
     op.drop_index(op.f("ix_wechat_users_account_id"), table_name="wechat_users", schema="geo")
     op.drop_table("wechat_users", schema="geo")
     op.drop_index(op.f("ix_wechat_pushes_subject_id"), table_name="wechat_pushes", schema="geo")

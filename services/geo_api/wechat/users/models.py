@@ -15,10 +15,18 @@ class User(Base):
     ``openid`` is encrypted under the storage key, bound to the subject. ``follows`` is what the
     latest follow or unfollow said, at ``follows_since``; null where neither came.
     ``session_key`` is the newest of a mini-program's logins, encrypted; it never leaves.
+    ``union_known_at`` is when WeChat was asked for a follower's unionid; null: it is still to be.
     """
 
     __tablename__ = "wechat_users"
-    __table_args__ = (Index(None, "account_id"),)
+    __table_args__ = (
+        Index(None, "account_id"),
+        Index(
+            "ix_wechat_users_union_wanted",
+            "account_id",
+            postgresql_where="follows AND union_known_at IS NULL",
+        ),
+    )
 
     subject_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     account_id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -27,6 +35,7 @@ class User(Base):
     follows_since: Mapped[datetime | None] = mapped_column(Timestamp)
     session_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     session_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    union_known_at: Mapped[datetime | None] = mapped_column(Timestamp)
     created_at: Mapped[datetime] = mapped_column(Timestamp)
 
 

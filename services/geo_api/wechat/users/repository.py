@@ -35,9 +35,11 @@ _SEE = text("""
     ON CONFLICT (subject_id, account_id) DO NOTHING
 """)
 
-# Of two words at one moment the unfollow stands, in whatever order they come.
+# Of two words at one moment the unfollow stands, in whatever order they come. Who follows anew may
+# have a unionid by now.
 _FOLLOW = text("""
-    UPDATE geo.wechat_users AS u SET follows = said.follows, follows_since = said.at
+    UPDATE geo.wechat_users AS u SET follows = said.follows, follows_since = said.at,
+        union_known_at = CASE WHEN NOT said.follows THEN u.union_known_at END
     FROM unnest(CAST(:subjects AS uuid[]), CAST(:accounts AS text[]),
         CAST(:follows AS boolean[]), CAST(:times AS timestamptz[]))
         AS said (subject_id, account_id, follows, at)

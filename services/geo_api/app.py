@@ -44,6 +44,7 @@ from services.geo_api.wechat.pushes import endpoints as pushes
 from services.geo_api.wechat.pushes.retention import JOBS as PUSH_JOBS
 from services.geo_api.wechat.pushes.running import receiving
 from services.geo_api.wechat.scenes import endpoints as scenes
+from services.geo_api.wechat.sending.sender import Sender
 from services.geo_api.wechat.sending.writers import writers_of
 from services.geo_api.wechat.tools import WeChatTools
 from services.geo_api.wechat.unions.asker import asking

@@ -90,9 +90,6 @@ class Limits(Protocol):
     """What an account's operator allows. ``timezone`` (IANA) is that of its days and hours."""
 
     @property
-    def enabled(self) -> bool: ...
-
-    @property
     def per_person_per_day(self) -> int: ...
 
     @property
@@ -131,12 +128,14 @@ class Attitude:
 class Contact:
     """An account that knows the person under ``subject_id``, and what they permit it now.
 
-    ``grant``: one message of the template that tells coupons; ``window``: a text.
+    ``writes``: it writes to people at all. ``grant``: one message of the template that tells
+    coupons; ``window``: a text.
     """
 
     account_id: str
     subject_id: UUID
     limits: Limits
+    writes: bool
     grant: bool
     window: bool
 
@@ -225,7 +224,7 @@ def _order(wait: Wait) -> tuple[datetime, int]:
 def _ask(contact: Contact, attitude: Attitude, past: Past, now: datetime) -> Send | Wait:
     """What one account can do."""
     limits, later = contact.limits, now + LOOKED_AT_AGAIN
-    if not limits.enabled:
+    if not contact.writes:
         return Wait(later, Reason.OUTREACH_OFF)
     if not contact.grant and not contact.window:
         return Wait(later, Reason.NO_CHANNEL)

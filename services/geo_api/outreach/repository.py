@@ -99,6 +99,15 @@ def waking(subjects: Iterable[UUID], now: datetime) -> list[Statement]:
     return [Statement(_WAKE, {"subjects": whose, "now": now})] if whose else []
 
 
+class Said(NamedTuple):
+    """WeChat's last word on a message: it is delivered, or ``reason`` is why not."""
+
+    account_id: str
+    message_id: str
+    delivered: bool
+    reason: str | None
+
+
 async def note_outcome(
     connection: AsyncConnection,
     account_id: str,
@@ -107,31 +116,33 @@ async def note_outcome(
     reason: str,
     at: datetime,
 ) -> None:
-    """WeChat's last word on a message, once: it is delivered, or ``reason`` is why not.
+    """Note WeChat's last word on a message, once; ``at`` is when it came.
 
-    ``at`` is when WeChat said so. What is not known yet is kept for the answer that brings its id;
-    what is not ours is forgotten after a day.
+    What is not known yet is kept for the answer that brings its id; what is not ours is
+    forgotten after a day.
     """
-    await _lock_id(connection, account_id, message_id)
-    values = {"account_id": account_id, "message_id": message_id}
-    state, why = judged(ok, reason)
+    said = Said(account_id, message_id, ok, reason or None)
+    await lock_id(connection, account_id, message_id)
+    if not await note_result(connection, said, at):
+        await connection.execute(_KEEP_RESULT, {**said._asdict(), "noted_at": at})
+
+
+async def note_result(connection: AsyncConnection, said: Said, at: datetime) -> bool:
+    """Note and tell it of the message that has this id; False where none waits for it.
+
+    The id is locked.
+    """
+    state, why = State.DELIVERED, None
+    if not said.delivered:
+        state, why = State.FAILED, said.reason or Reason.NOT_DELIVERED.value
+    values = {"account_id": said.account_id, "message_id": said.message_id}
     rows = await connection.execute(_SETTLE, {**values, "state": state.value, "reason": why})
     settled = [told(row) for row in rows]
-    if settled:
-        await enqueue(connection, FEED, [outcome(one, at, revision=2) for one in settled])
-    else:
-        early = {**values, "delivered": ok, "reason": reason or None, "noted_at": at}
-        await connection.execute(_KEEP_RESULT, early)
+    await enqueue(connection, FEED, [outcome(one, at, revision=2) for one in settled])
+    return bool(settled)
 
 
-def judged(delivered: bool, reason: str | None) -> tuple[State, str | None]:
-    """The state that a last word brings, and its reason: WeChat's own words, where it has some."""
-    if delivered:
-        return State.DELIVERED, None
-    return State.FAILED, reason or Reason.NOT_DELIVERED.value
-
-
-async def _lock_id(connection: AsyncConnection, account_id: str, message_id: str) -> None:
+async def lock_id(connection: AsyncConnection, account_id: str, message_id: str) -> None:
     """Of two that write about one message, the second sees what the first wrote."""
     await connection.execute(_LOCK_ID, {"account_id": account_id, "message_id": message_id})
 

@@ -26,6 +26,7 @@ class NoticeKind(StrEnum):
     TOKEN_CONTESTED = "token_contested"  # noqa: S105 - the name of a kind
     NOT_PERMITTED = "not_permitted"
     TEMPLATE_REFUSED = "template_refused"
+    MESSAGE_REFUSED = "message_refused"
     PUSHES_PARKED = "pushes_parked"
     PUSH_INCOMPLETE = "push_incomplete"
     PUSH_UNREADABLE = "push_unreadable"

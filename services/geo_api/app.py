@@ -24,6 +24,7 @@ from services.geo_api.invitations.service import Inviter
 from services.geo_api.monitoring import endpoints as monitoring
 from services.geo_api.monitoring.service import Monitor
 from services.geo_api.offers import endpoints as offers
+from services.geo_api.outreach import endpoints as outreach
 from services.geo_api.places import endpoints as places
 from services.geo_api.places.domain import VisitsEnd
 from services.geo_api.presence import endpoints as visits
@@ -44,7 +45,7 @@ from services.geo_api.wechat.pushes import endpoints as pushes
 from services.geo_api.wechat.pushes.retention import JOBS as PUSH_JOBS
 from services.geo_api.wechat.pushes.running import receiving
 from services.geo_api.wechat.scenes import endpoints as scenes
-from services.geo_api.wechat.sending.sender import Sender
+from services.geo_api.wechat.sending.running import sending
 from services.geo_api.wechat.sending.writers import writers_of
 from services.geo_api.wechat.tools import WeChatTools
 from services.geo_api.wechat.unions.asker import asking
@@ -100,6 +101,7 @@ def create_app(
         scenes,
         pushes,
         mini,
+        outreach,
     ):  # monitoring first: it is no geofence of that name
         app.include_router(part.router)
     app.include_router(feed_router(FEED))
@@ -117,6 +119,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         _converse(app, stack)
         await stack.enter_async_context(receiving(app.state))
         await stack.enter_async_context(asking(app.state.wechat))
+        await stack.enter_async_context(sending(app.state))
         if app.state.owns_process:
             settle()
         yield

@@ -65,11 +65,12 @@ class Sender:
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _sending: set["asyncio.Task[None]"] = field(default_factory=set)
     _noted_at: dict[tuple[str, NoticeKind], float] = field(default_factory=dict)
-    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    _task: "asyncio.Task[None] | None" = None
+    _looked_around_at: float = -math.inf
     _closing: bool = False
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._measure())]
+        self._task = asyncio.create_task(self._run(), name="outreach")
 
     def wake(self) -> None:
         """Something has become due."""
@@ -79,17 +80,15 @@ class Sender:
         """Finish what is being sent; what waits stays for later."""
         self._closing = True
         self.wake()
-        run, measure = self._tasks
-        await run
-        measure.cancel()
-        with suppress(asyncio.CancelledError):
-            await measure
+        if self._task is not None:
+            await self._task
 
     async def _run(self) -> None:
         lane = OwnConnection(self.tools.database.url)
         while not self._closing:
             self._woken.clear()
             try:
+                await self._look_around(lane)
                 claimed = await self.turn(lane)
             except Exception as error:  # noqa: BLE001 - whatever it was, the work goes on
                 _log.warning("outreach_not_claimed", error=type(error).__name__, exc_info=error)
@@ -204,23 +203,14 @@ class Sender:
                 await asyncio.sleep(_PAUSE_S * attempt)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _measure(self) -> None:
-        """Show how far behind the sending is, and forget results of messages that are not ours."""
-        lane = OwnConnection(self.tools.database.url)
-        try:
-            while True:
-                try:
-                    await self._look_around(lane)
-                except Exception as error:  # noqa: BLE001 - a figure less; the next comes soon
-                    _log.warning("outreach_not_counted", error=type(error).__name__)
-                await asyncio.sleep(MEASURE_S)
-        finally:
-            await lane.close()
-
     async def _look_around(self, lane: OwnConnection) -> None:
+        """Now and then show how far behind the sending is, and forget results that are not ours."""
+        if time.monotonic() - self._looked_around_at < MEASURE_S:
+            return
         now = self.tools.clock()
         async with lane.begin() as connection:
             behind = await repository.behind(connection, now)
             await repository.forget_results(connection, now - RESULTS_KEPT_FOR)
         age = now - behind.due_since if behind.due_since else timedelta(0)
         metrics.show(behind.waiting, age.total_seconds())
+        self._looked_around_at = time.monotonic()

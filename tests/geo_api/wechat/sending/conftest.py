@@ -1,4 +1,3 @@
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -6,7 +5,6 @@ import pytest
 from tests.conftest import DatabaseUrls
 from tests.geo_api.checkins.audience import MemberVoice
 from tests.geo_api.checkins.helpers import open_store
-from tests.geo_api.offers.helpers import store_offer
 from tests.geo_api.wechat.sending.shop import Shop
 from tests.geo_api.wechat.stand_in import Rehearsal
 
@@ -15,12 +13,10 @@ from tests.geo_api.wechat.stand_in import Rehearsal
 async def shop(rehearsal: Rehearsal, database_urls: DatabaseUrls) -> Shop:
     """A store, and an offer that each check-in wins; outreach is off at both accounts."""
     await open_store(rehearsal.geo, rehearsal.app, rehearsal.server)
-    await store_offer(rehearsal.app.state.database, caps={"total": 1000})
-    async with asyncio.timeout(5):
-        while not rehearsal.app.state.offers.current.offers:
-            await asyncio.sleep(0.01)
     rehearsal.world.send_takes_s = 0.0
-    return Shop(rehearsal, database_urls)
+    one = Shop(rehearsal, database_urls)
+    await one.offer("o1")
+    return one
 
 
 @pytest.fixture

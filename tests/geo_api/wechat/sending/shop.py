@@ -11,6 +11,7 @@ import asyncpg
 from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import DatabaseUrls
 from tests.geo_api.checkins.helpers import body
+from tests.geo_api.offers.helpers import store_offer
 from tests.geo_api.wechat.stand_in import MINI, SERVICE, Rehearsal
 from wechat_sandbox.example import COUPON_TEMPLATE
 
@@ -67,8 +68,17 @@ class Shop:
             while await self.value(query):
                 await asyncio.sleep(0.02)
 
+    async def offer(self, *offer_ids: str) -> None:
+        """Let each check-in win more."""
+        state = self.rehearsal.app.state
+        for offer_id in offer_ids:
+            await store_offer(state.database, offer_id, caps={"total": 1000})
+        async with asyncio.timeout(5):
+            while not {*offer_ids} <= {offer.offer_id for offer in state.offers.current.offers}:
+                await asyncio.sleep(0.01)
+
     async def win(self, name: str = "mei", account_id: str = MINI, **changes: Any) -> str:
-        """Check in and win a coupon; its id."""
+        """Check in and win a coupon, or several; the id of the first."""
         identity = self._identity(name, account_id)
         subject = {
             "namespace": identity.namespace,
@@ -80,8 +90,7 @@ class Shop:
             "/v1/check-ins", json=sent, headers=self.rehearsal.server
         )
         assert answer.status_code == 201, answer.text
-        (coupon,) = answer.json()["coupons"]
-        return str(coupon["id"])
+        return str(answer.json()["coupons"][0]["id"])
 
     def inbox(self, name: str = "mei", account_id: str = MINI) -> list[dict[str, Any]]:
         world = self.rehearsal.world

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from services.geo_api.wechat.accounts.notices import NoticeKind
+from shared.identity import Namespace, normalise, subject_id
 from tests.geo_api.checkins.audience import MemberVoice, erasure, facts
 from tests.geo_api.wechat.sending.shop import MARKETING, MINI, REFUSED, SERVICE, Shop
 from wechat_sandbox.example import COUPON_TEMPLATE
@@ -69,10 +70,13 @@ async def test_a_text_goes_within_a_window_to_who_agreed_to_marketing(
 async def test_a_refusal_of_marketing_ends_what_a_grant_would_allow(
     shop: Shop, voice: MemberVoice
 ) -> None:
+    """Who had refused before wins no coupon in the first place."""
     await shop.connect(MINI)
-    await shop.accept()
-    await voice.tell(facts(shop.subject("mei"), consents=REFUSED))
+    await shop.act("mei", "enter_chat")
     await shop.win()
+    await shop.looked_at("no_consent")
+    await voice.tell(facts(shop.subject("mei"), consents=REFUSED))
+    await shop.accept()
     (message,) = await shop.becomes("dropped")
     assert message["reason"] == "marketing_refused"
     assert shop.inbox() == []
@@ -80,24 +84,28 @@ async def test_a_refusal_of_marketing_ends_what_a_grant_would_allow(
     assert await shop.grants() == ["open"]
 
 
-async def test_what_a_sibling_refuses_is_refused_and_what_it_permits_is_permitted(
+async def test_what_a_sibling_permits_is_permitted_and_what_it_refuses_is_refused(
     shop: Shop, voice: MemberVoice
 ) -> None:
-    """The coupon is won in an app; the account knows a sibling."""
+    """The coupons are won in an app; the account knows a sibling."""
     await shop.connect(MINI)
     await shop.accept()
     app_user = {"namespace": "app_user", "issuer": "demo", "value": "mei-in-the-app"}
-    await shop.win(subject=app_user)
-    winner = await shop.value("SELECT subject_id FROM geo.coupons")
-    kin = {"siblings": [str(winner), str(shop.subject("mei"))]}
-    await voice.tell(facts(winner, **kin), facts(shop.subject("mei"), **kin))
+    in_the_app = normalise(Namespace.APP_USER, "demo", "mei-in-the-app")
+    winner = subject_id(shop.rehearsal.tools.keys.identity, in_the_app)
+    sibling = shop.subject("mei")
+    kin = [str(winner), str(sibling)]
+    await voice.tell(facts(winner, siblings=kin), facts(sibling, siblings=kin))
     await shop.win(subject=app_user)
     (message,) = await shop.becomes("delivered")
     assert message["subject_id"] == str(winner)
     assert len(shop.inbox()) == 1
-    await shop.accept()
-    await voice.tell(facts(shop.subject("mei"), 2, consents=REFUSED, **kin))
+
+    await shop.offer("o2")
     await shop.win(subject=app_user)
+    await shop.becomes("delivered", "waiting")
+    await voice.tell(facts(sibling, 2, siblings=kin, consents=REFUSED))
+    await shop.accept()
     await shop.becomes("delivered", "dropped")
     assert len(shop.inbox()) == 1
 

@@ -124,6 +124,15 @@ async def test_a_fix_far_vaguer_than_the_store_enters_and_deserves_no_offer_alon
     assert [coupon["store_id"] for coupon in answer["coupons"]] == ["s1"]
 
 
+async def test_what_an_earlier_fix_bears_out_is_answered_with_the_confidence_of_both(
+    walk: Walk,
+) -> None:
+    [alone] = (await walk.at(60, **AT_EDGE))["matches"]
+    assert (alone["transition"], alone["confidence"]) == (None, 1)
+    [borne_out] = (await walk.at(30, **AT_EDGE))["matches"]
+    assert (borne_out["transition"], borne_out["confidence"]) == ("enter", 2)
+
+
 async def test_one_vague_fix_outside_leaves_no_store_and_two_do(walk: Walk) -> None:
     await walk.at(300)
     vague = {"latitude": north(400), "accuracy_m": 80}

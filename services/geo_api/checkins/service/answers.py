@@ -71,12 +71,18 @@ def _check_in(
 
 
 def _matches(outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """The store that evidence proves, then the geofences, by distance."""
-    check_in = outcome.check_in
+    """The store that evidence proves, then the geofences, by distance.
+
+    Their confidence is what offers go by: an earlier fix may bear this one out.
+    """
+    check_in, proven = outcome.check_in, outcome.verdict.proven
     if check_in.proof is not None:
         yield from _proven(check_in, outcome.transitions.get(check_in.proof.store_id))
+    borne_out = {p.store_id: p.confidence for p in outcome.presences if p.store_id not in proven}
     for match, transition in outcome.matches:
-        yield _match(check_in, match, transition)
+        least = borne_out.get(match.fence.store_id, 0) if match.inside else 0
+        confidence = max(match.confidence, least)
+        yield {**_match(check_in, match, transition), "confidence": confidence}
 
 
 def _proven(check_in: CheckIn, transition: Transition | None) -> Iterator[dict[str, Any]]:

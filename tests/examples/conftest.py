@@ -1,0 +1,3 @@
+from tests.geo_api.wechat.conftest import rehearsal, switchboard
+
+__all__ = ["rehearsal", "switchboard"]

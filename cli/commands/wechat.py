@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from cli import wechat_codes
 from cli.client import (
     add_connection_arguments,
     bearer,
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _remove(verbs),
         _of_account(verbs, "check", "tell what is wrong with an account, and what to do"),
         _url(verbs),
+        _codes(verbs),
         _verb(verbs, "notices", "what an operator should look at"),
         _settle(verbs),
     ]
@@ -93,6 +95,12 @@ def _url(verbs: Any) -> argparse.ArgumentParser:
     return one
 
 
+def _codes(verbs: Any) -> argparse.ArgumentParser:
+    one = _of_account(verbs, "codes", "make codes for many stores, as pictures to print")
+    wechat_codes.add_arguments(one)
+    return one
+
+
 def _settle(verbs: Any) -> argparse.ArgumentParser:
     one = _verb(verbs, "settle", "say that a notice was seen to")
     one.add_argument("notice", metavar="NOTICE_ID")
@@ -107,6 +115,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         "remove": _close,
         "check": _check,
         "url": _console,
+        "codes": wechat_codes.run,
         "notices": _notices,
         "settle": _settled,
     }[arguments.verb]

@@ -5,6 +5,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.auth import Role
+
 NOBODY = UUID(int=0)
 """Stands for the subject in ledger rows that outlive an erasure."""
 
@@ -27,6 +29,9 @@ _DELETIONS = [
     )
 ]
 
+# Under a member's own keys lie the answers that it was given, until they expire.
+_ANSWERS = text("DELETE FROM geo.idempotency_keys WHERE scope = :scope")
+
 # The ledger keeps what was given and for how much, and loses whom. Use numbers were unique per
 # subject and coupon, and coupon ids are unique by themselves, so they stay unique for nobody.
 _ANONYMISE = text("UPDATE geo.redemptions SET subject_id = :nobody WHERE subject_id = :subject")
@@ -41,5 +46,6 @@ async def erase(connection: AsyncConnection, subject: UUID) -> None:
     """Remove every row about a subject; redemptions stay as amounts of nobody."""
     for statement in _DELETIONS:
         await connection.execute(statement, {"subject": subject})
+    await connection.execute(_ANSWERS, {"scope": f"{Role.MEMBER}:{subject}"})
     await connection.execute(_ANONYMISE, {"subject": subject, "nobody": NOBODY})
     await connection.execute(_SIBLINGS, {"subject": subject})

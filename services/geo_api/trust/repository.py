@@ -1,14 +1,17 @@
-"""Who else reported exactly the same coordinates today: noted and asked by one statement."""
+"""Who else reported exactly the same coordinates today."""
 
 import hashlib
 import hmac
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from itertools import chain
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.direct import RowsOf, Statement
 
 KEPT = timedelta(hours=24)
 """So long a sighting is remembered."""
@@ -16,23 +19,21 @@ KEPT = timedelta(hours=24)
 _MOST_OTHERS = 16
 _HASH_BYTES = 16
 
-# What is noted here is not seen by the question beside it, which reads what was there before.
-# A row is its subject's own, and whoever writes it holds the subject's lock: nobody waits here.
-_NOTE_AND_ASK = text("""
-    WITH seen AS (
-        SELECT * FROM unnest(CAST(:hashes AS bytea[]), CAST(:subjects AS uuid[]))
-            AS s (pair_hash, subject_id)
-    ), noted AS (
-        INSERT INTO geo.fix_sightings (pair_hash, subject_id, received_at)
-        SELECT pair_hash, subject_id, :now FROM seen
-        ON CONFLICT (pair_hash, subject_id) DO NOTHING
-    )
+_ASK = text("""
     SELECT s.pair_hash, other.subject_id
-    FROM (SELECT DISTINCT pair_hash FROM seen) AS s
+    FROM (SELECT DISTINCT unnest(CAST(:hashes AS bytea[])) AS pair_hash) AS s
     CROSS JOIN LATERAL (
         SELECT f.subject_id FROM geo.fix_sightings AS f
         WHERE f.pair_hash = s.pair_hash ORDER BY f.subject_id LIMIT :most
     ) AS other
+""")
+
+# A row is its subject's own, and whoever writes it holds the subject's lock: nobody waits here.
+_NOTE = text("""
+    INSERT INTO geo.fix_sightings (pair_hash, subject_id, received_at)
+    SELECT pair_hash, subject_id, :now
+    FROM unnest(CAST(:hashes AS bytea[]), CAST(:subjects AS uuid[])) AS s (pair_hash, subject_id)
+    ON CONFLICT (pair_hash, subject_id) DO NOTHING
 """)
 
 _PRUNE = text("""
@@ -54,22 +55,31 @@ def pair_hash(key: bytes, day: int, latitude: float, longitude: float) -> bytes:
     return hmac.digest(key, message, hashlib.sha256)[:_HASH_BYTES]
 
 
-async def note_and_ask(
-    connection: AsyncConnection, pairs: Sequence[Pair], now: datetime
-) -> dict[bytes, set[UUID]]:
-    """Remember who was seen at which pairs; who was seen there, these and others, by hash.
+def asking(hashes: Collection[bytes]) -> Statement:
+    """A query for who was seen at pairs, which ``sightings`` reads.
 
-    Two groups that commit at the same moment do not see each other; whoever comes next sees both.
     Of very many others sixteen are enough to know.
     """
-    hashes, subjects = zip(*set(pairs), strict=True)
-    values = {"hashes": [*hashes], "subjects": [*subjects], "now": now, "most": _MOST_OTHERS}
+    return Statement(_ASK, {"hashes": list(hashes), "most": _MOST_OTHERS})
+
+
+def sightings(rows: RowsOf, beside: Iterable[Pair]) -> dict[bytes, set[UUID]]:
+    """Who was seen at a pair, by its hash: before, and in the group that asks.
+
+    Two groups that commit at the same moment do not see each other; whoever comes next sees both.
+    """
     seen: dict[bytes, set[UUID]] = {}
-    for hashed, subject in pairs:
+    for hashed, subject in chain(rows, beside):
         seen.setdefault(hashed, set()).add(subject)
-    for row in await connection.execute(_NOTE_AND_ASK, values):
-        seen[row.pair_hash].add(row.subject_id)
     return seen
+
+
+def noting(pairs: Collection[Pair], now: datetime) -> list[Statement]:
+    """Remember who was seen at which pairs."""
+    if not pairs:
+        return []
+    hashes, subjects = zip(*set(pairs), strict=True)
+    return [Statement(_NOTE, {"hashes": [*hashes], "subjects": [*subjects], "now": now})]
 
 
 async def prune(connection: AsyncConnection, now: datetime, most: int) -> int:

@@ -197,7 +197,7 @@ async def test_what_is_not_recorded_is_not_weighed(
     assert answer["check_in"]["trust"] is None
 
 
-async def test_the_work_is_one_statement_more_and_only_where_a_copy_could_be(
+async def test_copies_are_looked_for_and_noted_in_no_trip_of_their_own(
     geo: httpx.AsyncClient, server: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
@@ -211,10 +211,12 @@ async def test_the_work_is_one_statement_more_and_only_where_a_copy_could_be(
     monkeypatch.setattr(asyncpg.Connection, "fetch", note)
     away = [body(latitude=LAT + 1.0000123) for _ in range(20)]
     await geo.post(f"{PATH}/batch", json=away, headers=server)
-    assert seen == []
+    assert ["INSERT INTO geo.fix_sightings" in sql for sql in seen] == [False]
+    seen.clear()
     many = [body(latitude=north(n / 7), longitude=LON + 0.0000123) for n in range(40)]
     await geo.post(f"{PATH}/batch", json=many, headers=server)
-    assert len(seen) == 1
+    assert ["INSERT INTO geo.fix_sightings" in sql for sql in seen] == [False, True]
+    assert all("geo.check_in_receipts" in sql for sql in seen)
 
 
 async def test_old_sightings_are_forgotten_by_maintenance(

@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.trust.repository import note_and_ask, pair_hash, prune
+from services.geo_api.trust.repository import Pair, asking, noting, pair_hash, prune, sightings
 from shared.db import Database
+from shared.direct import read_together, run_together
 from tests.conftest import DatabaseUrls
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -22,6 +23,14 @@ async def connection(database_urls: DatabaseUrls) -> AsyncIterator[AsyncConnecti
     async with database.begin() as connection:
         yield connection
     await database.close()
+
+
+async def note_and_ask(
+    connection: AsyncConnection, pairs: list[Pair], now: datetime
+) -> dict[bytes, set[UUID]]:
+    (rows,) = await read_together(connection, [asking({hashed for hashed, _ in pairs})])
+    await run_together(connection, noting(pairs, now))
+    return sightings(rows, pairs)
 
 
 def hashed(latitude: float = 31.230412, *, key: bytes = b"key", day: int = DAY) -> bytes:

@@ -1,23 +1,22 @@
 """Gathering what speaks against the check-ins of a group, and weighing it.
 
-Everything is at hand but one thing: whether somebody else reported the same coordinates, which
-is one statement for the group, and none where no check-in at a store could be such a copy.
+Everything is at hand but one thing: whether somebody else reported the same coordinates. That is
+asked with what else is read under the lock, of check-ins at a store that could be such a copy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.geo_api.checkins.domain import CheckIn
+from services.geo_api.checkins.repository import Key
 from services.geo_api.checkins.service.outcome import FencesInForce, Outcome, Tools
 from services.geo_api.evidence.domain import BY_LOCATION, CheckInKind, LocationGrade
 from services.geo_api.presence.crossing import Placed
 from services.geo_api.presence.fences import Fix
+from services.geo_api.presence.verdict import Verdict
 from services.geo_api.subjects.domain import SubjectState
-from services.geo_api.trust import repository
 from services.geo_api.trust.domain import (
     Doubt,
     Place,
@@ -32,8 +31,9 @@ from services.geo_api.trust.domain import (
     told_by_app,
     trust,
 )
-from services.geo_api.trust.repository import Pair, pair_hash
+from services.geo_api.trust.repository import pair_hash, sightings
 from shared.datum import Datum, alternatives
+from shared.direct import RowsOf
 from shared.lonlat import LonLat
 
 JUMPS_WITHIN = timedelta(hours=19)
@@ -45,12 +45,36 @@ _SAME_DEG = 1e-7
 States = Mapping[UUID, SubjectState]
 
 
-async def weigh(
-    connection: AsyncConnection,
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Check-ins that may copy another's coordinates: what stands for theirs, and who was seen there.
+
+    ``seen`` are rows of (hash, subject).
+    """
+
+    hashes: Mapping[Key, bytes]
+    seen: RowsOf = ()
+
+
+def possible_copies(
+    tools: Tools, check_ins: Iterable[CheckIn], verdicts: Mapping[Key, Verdict]
+) -> dict[Key, bytes]:
+    """What stands for the coordinates of those that could be copies."""
+    fences, identity = tools.fences.current, tools.keys.identity
+    return {
+        check_in.key: pair_hash(identity, check_in.received_at.toordinal(), *check_in.received)
+        for check_in in check_ins
+        if check_in.received is not None
+        and _may_be_a_copy(check_in, verdicts[check_in.key].arrives, fences)
+    }
+
+
+def weigh(
     tools: Tools,
     outcomes: Sequence[Outcome],
     states: States,
     lasts: Mapping[UUID, Placed],
+    copies: Copies,
 ) -> None:
     """Set the trust of each outcome; they are ordered by occurrence, their visits are decided.
 
@@ -62,7 +86,7 @@ async def weigh(
     )
     doubts = [[*_plain(o.check_in, fences), *journey.doubts(o.check_in)] for o in outcomes]
     _add_datum_mistakes(outcomes, fences, doubts)
-    await _add_sharing(connection, tools, outcomes, states, doubts)
+    _add_sharing(outcomes, states, copies, doubts)
     for outcome, found in zip(outcomes, doubts, strict=True):
         if found:
             outcome.trust = trust(found)
@@ -147,36 +171,26 @@ def _alternatives(check_in: CheckIn) -> list[tuple[Datum, LonLat]]:
     return alternatives(longitude, latitude, Datum(check_in.datum))
 
 
-async def _add_sharing(
-    connection: AsyncConnection,
-    tools: Tools,
-    outcomes: Sequence[Outcome],
-    states: States,
-    doubts: Sequence[list[Doubt]],
+def _add_sharing(
+    outcomes: Sequence[Outcome], states: States, copies: Copies, doubts: Sequence[list[Doubt]]
 ) -> None:
-    fences = tools.fences.current
-    asked: list[tuple[list[Doubt], Pair]] = []
+    """Whoever turned out to be at no store of theirs is not asked, and not remembered."""
+    for outcome in outcomes:
+        if outcome.verdict.arrives:
+            outcome.sighted_as = copies.hashes.get(outcome.check_in.key)
+    here = [(o.sighted_as, o.check_in.subject_id) for o in outcomes if o.sighted_as is not None]
+    seen = sightings(copies.seen, here)
     for outcome, found in zip(outcomes, doubts, strict=True):
-        check_in = outcome.check_in
-        if check_in.received is not None and _may_be_a_copy(outcome, fences):
-            day = check_in.received_at.toordinal()
-            hashed = pair_hash(tools.keys.identity, day, *check_in.received)
-            asked.append((found, (hashed, check_in.subject_id)))
-    if not asked:
-        return
-    now = max(outcome.check_in.received_at for outcome in outcomes)
-    seen = await repository.note_and_ask(connection, [pair for _, pair in asked], now)
-    for found, (hashed, subject) in asked:
-        if len(seen[hashed]) > 1:
-            person = frozenset((subject, *states[subject].siblings))
-            shared = by_sharing(person, seen[hashed])
+        others = () if outcome.sighted_as is None else seen[outcome.sighted_as]
+        if len(others) > 1:
+            subject = outcome.check_in.subject_id
+            shared = by_sharing(frozenset((subject, *states[subject].siblings)), others)
             found.extend([] if shared is None else [shared])
 
 
-def _may_be_a_copy(outcome: Outcome, fences: FencesInForce) -> bool:
+def _may_be_a_copy(check_in: CheckIn, stores: Iterable[str], fences: FencesInForce) -> bool:
     """A precise pair at a store, unrounded, and not the store's own from a list of stores."""
-    check_in = outcome.check_in
-    fix, received, stores = check_in.fix, check_in.received, outcome.verdict.arrives
+    fix, received = check_in.fix, check_in.received
     if not stores or fix is None or received is None or not is_exact(*received):
         return False
     if check_in.grade is not LocationGrade.PRECISE or check_in.kind not in BY_LOCATION:

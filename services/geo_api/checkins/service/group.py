@@ -37,6 +37,7 @@ from services.geo_api.presence.verdict import Verdict
 from services.geo_api.subjects import repository as subjects
 from services.geo_api.subjects import service as locking
 from services.geo_api.subjects.domain import NotRecorded, SubjectState, falls_under_erasure
+from services.geo_api.trust import repository as sightings
 from shared.contracts.events import Lifecycle
 from shared.direct import run_together
 from shared.errors import Malformed, Refusal
@@ -46,6 +47,15 @@ Results = dict[Key, Answer | Refusal]
 
 _FORGOTTEN = b""
 """Stands for the hash of a request whose answer was reduced: any body is taken for a repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderLock:
+    """What a group reads once its subjects, the keys of ``states``, are locked."""
+
+    states: Mapping[UUID, SubjectState]
+    known: tracks.Known
+    copies: doubting.Copies
 
 
 @dataclass(slots=True)
@@ -123,13 +133,15 @@ class Group:
     async def _decide_locked(self, connection: AsyncConnection, hopeful: Sequence[CheckIn]) -> None:
         now = max(check_in.received_at for check_in in hopeful)
         whose = {check_in.subject_id for check_in in hopeful}
-        states, (decided, *rows) = await locking.lock_and_read(
+        hashes = doubting.possible_copies(self.tools, hopeful, self.verdicts)
+        states, (decided, seen, *rows) = await locking.lock_and_read(
             connection,
             self.tools.keys.identity,
             whose,
             now,
             [
                 repository.asking_receipts([check_in.key for check_in in hopeful]),
+                sightings.asking({*hashes.values()}),
                 *tracks.asking_known(hopeful, [self.verdicts[c.key] for c in hopeful]),
             ],
         )
@@ -140,23 +152,23 @@ class Group:
             self._forget(check_in, reason, states[check_in.subject_id])
         await subjects.forget(connection, admission.forgotten)
         if admission.admitted:
-            known = tracks.known(*rows)
-            await self._keep(connection, [*admission.admitted], states, known, admission.told)
+            under_lock = UnderLock(states, tracks.known(*rows), doubting.Copies(hashes, seen))
+            await self._keep(connection, [*admission.admitted], under_lock, admission.told)
 
     async def _keep(
         self,
         connection: AsyncConnection,
         outcomes: list[Outcome],
-        states: Mapping[UUID, SubjectState],
-        known: tracks.Known,
+        read: UnderLock,
         told: Mapping[UUID, bytes],
     ) -> None:
+        states = read.states
         outcomes.sort(key=lambda o: (o.check_in.occurred_at, o.check_in.check_in_id))
         for outcome in outcomes:
             outcome.verdict = self.verdicts[outcome.check_in.key]
         lasts = await last_fixes(states.values(), self.tools.day_keys)
-        advanced = await stays.advance(connection, self.tools, outcomes, states, known, lasts)
-        await doubting.weigh(connection, self.tools, outcomes, states, lasts)
+        advanced = await stays.advance(connection, self.tools, outcomes, states, read.known, lasts)
+        doubting.weigh(self.tools, outcomes, states, lasts, read.copies)
         granted = await grants.grant(
             connection,
             self.tools.offers.current,

@@ -79,7 +79,8 @@ class Tools:
 class Outcome:
     """An admitted check-in with everything decided about it.
 
-    ``counts`` off: it came too late to change visits, and never will.
+    ``counts`` off: it came too late to change visits, and never will. ``sighted_as`` stands for its
+    coordinates, where others' may be the same.
     """
 
     check_in: CheckIn
@@ -92,6 +93,7 @@ class Outcome:
     ranking: Ranking | None = None
     presences: tuple[Presence, ...] = ()
     trust: Trust = FULL
+    sighted_as: bytes | None = None
     coupons: Sequence[GrantedCoupon] = ()
     decisions: Sequence[Decision] = ()
     invitation: ShownInvitation | None = None

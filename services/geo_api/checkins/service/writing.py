@@ -23,6 +23,7 @@ from services.geo_api.presence import repository as presence
 from services.geo_api.presence.events import visit_events
 from services.geo_api.presence.track import Track
 from services.geo_api.subjects import repository as subjects
+from services.geo_api.trust import repository as sightings
 from shared.contracts.events import EventType
 from shared.direct import Statement
 from shared.feed.outbox import PreparedEvent, enqueuing
@@ -44,6 +45,10 @@ async def statements(tools: Tools, decided: Decided) -> list[Statement]:
         *presence.removing(visits.gone),
         *presence.naming([*_aliases(decided.tracks)]),
         *subjects.touching(_seen(decided, exact)),
+        *sightings.noting(
+            [(o.sighted_as, o.check_in.subject_id) for o in outcomes if o.sighted_as is not None],
+            max(outcome.check_in.received_at for outcome in outcomes),
+        ),
         *enqueuing(tools.feed_tables, [*_events(outcomes, decided.told)]),
         *planning(tools.writers, _won(outcomes)),
     ]

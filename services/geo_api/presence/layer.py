@@ -4,7 +4,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from operator import attrgetter
@@ -41,7 +41,8 @@ class Layer:
     """Fences that are asked together; make one with ``build``.
 
     They are numbered by vicinity. ``_ranks`` has each one's place by geofence_id, ``_by_id`` the
-    numbers in that order, ``_by_store`` by store_id and then by geofence_id.
+    numbers in that order, ``_by_store`` by store_id and then by geofence_id. ``_asked`` are the
+    fences of stores that were asked about: a store that is visited is asked about again and again.
     """
 
     _fences: tuple[Fence, ...]
@@ -49,6 +50,7 @@ class Layer:
     _ranks: "array[int]"
     _by_id: "array[int]"
     _by_store: "array[int]"
+    _asked: dict[str, "array[int]"] = field(default_factory=dict)
 
     @classmethod
     def build(cls, fences: Iterable[Fence], *, anew: bool = False) -> "Layer":
@@ -82,11 +84,17 @@ class Layer:
         return [self._fences[number] for number in self._of_store(store_id)]
 
     def _of_store(self, store_id: str) -> "array[int]":
+        known = self._asked.get(store_id)
+        if known is not None:
+            return known
         numbers = self._by_store
         begin = end = bisect_left(numbers, store_id, key=self._store)
         while end < len(numbers) and self._store(numbers[end]) == store_id:
             end += 1
-        return numbers[begin:end]
+        found = numbers[begin:end]
+        if found:
+            self._asked[store_id] = found
+        return found
 
     def _id(self, number: int) -> str:
         return self._fences[number].geofence_id

@@ -3,11 +3,15 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 
+from services.geo_api.wechat.users.domain import Answer
+from services.geo_api.wechat.users.repository import answering
+from shared.direct import run_together
 from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import DatabaseUrls
 from tests.geo_api.checkins.helpers import body
@@ -55,6 +59,18 @@ class Shop:
         """Permit one message of the template."""
         answers = {COUPON_TEMPLATE: "accept"}
         await self.act(name, "answer_subscriptions", account_id, answers=answers)
+
+    async def accept_many(self, count: int, name: str = "mei") -> None:
+        """Permit many at once, which takes a person as many seconds: the pushes would be equal."""
+        await self.accept(name)
+        world, subject, at = self.rehearsal.world, self.subject(name), datetime.now(UTC)
+        world.fan(name, world.accounts[MINI]).grants[COUPON_TEMPLATE] += count - 1
+        answers = [
+            Answer(subject, MINI, COUPON_TEMPLATE, uuid4(), granted=True, at=at)
+            for _ in range(count - 1)
+        ]
+        async with self.rehearsal.tools.database.begin() as connection:
+            await run_together(connection, answering(answers))
 
     async def act(self, name: str, act: str, account_id: str = MINI, **fields: Any) -> None:
         """Do something at the stand-in, and wait until geo_api has heard and handled it."""

@@ -65,8 +65,9 @@ class Layer:
         table = FenceTable.build(shapes, ranks)
         ordered = map(given.__getitem__, ranks.tolist())
         columns = (ranks.astype(np.int32), numbers, by_store)
+        in_rank, by_id, of_stores = (array("i", column.tobytes()) for column in columns)
         fences = tuple(map(_again, ordered) if anew else ordered)
-        return cls(fences, table, *(array("i", column.tobytes()) for column in columns))
+        return cls(fences, table, in_rank, by_id, of_stores)
 
     def __len__(self) -> int:
         return len(self._fences)

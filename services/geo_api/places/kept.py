@@ -51,11 +51,8 @@ def _kept_geofence(
 
 
 def _same(one: Shape, other: Shape) -> bool:
+    """By the polygons of an outline: a single one is also the only one of several."""
     if isinstance(one, Area) and isinstance(other, Area):
-        return _parts(one) == _parts(other)
+        ours, theirs = shapely.get_parts(one.geometry), shapely.get_parts(other.geometry)
+        return len(ours) == len(theirs) and bool(shapely.equals_exact(ours, theirs).all())
     return one == other
-
-
-def _parts(area: Area) -> list[bytes]:
-    """The polygons of an outline; a single one is also the only one of several."""
-    return [shapely.to_wkb(part) for part in shapely.get_parts(area.geometry)]

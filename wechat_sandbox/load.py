@@ -191,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         people=arguments.people,
         repeat_share=arguments.repeat_share,
         shuffle_s=arguments.shuffle_s,
+        connections=arguments.connections,
         attempts=arguments.attempts,
     )
     report = uvloop.run(push_load(account, plan))
@@ -225,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--people", type=int, default=1_000, help="who send them (default: 1000)")
     add("--repeat-share", type=float, default=0.02, help="sent again all the same (default: 0.02)")
     add("--shuffle-s", type=float, default=2.0, help="late by up to this (default: 2)")
+    add("--connections", type=int, default=64, help="at once, at most (default: 64)")
     add("--attempts", type=int, default=3, help="how often each is tried (default: 3)")
     return parser
 

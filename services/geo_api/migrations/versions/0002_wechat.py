@@ -222,6 +222,14 @@ def upgrade() -> None:
         postgresql_where="state = 'parked'",
     )
     op.create_index(
+        "ix_wechat_pushes_pairs",
+        "wechat_pushes",
+        ["subject_id", "occurred_at"],
+        unique=False,
+        schema="geo",
+        postgresql_where="pair_id IS NOT NULL",
+    )
+    op.create_index(
         op.f("ix_wechat_pushes_received_at"),
         "wechat_pushes",
         ["received_at"],
@@ -386,6 +394,12 @@ def downgrade() -> None:
     op.drop_table("wechat_users", schema="geo")
     op.drop_index(op.f("ix_wechat_pushes_subject_id"), table_name="wechat_pushes", schema="geo")
     op.drop_index(op.f("ix_wechat_pushes_received_at"), table_name="wechat_pushes", schema="geo")
+    op.drop_index(
+        "ix_wechat_pushes_pairs",
+        table_name="wechat_pushes",
+        schema="geo",
+        postgresql_where="pair_id IS NOT NULL",
+    )
     op.drop_index(
         "ix_wechat_pushes_parked",
         table_name="wechat_pushes",

@@ -30,10 +30,9 @@ _REPLAY = text("""
 """)
 
 _LAG = text("""
-    SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
-        min(received_at) FILTER (WHERE state = 'waiting') AS oldest_at,
-        count(*) FILTER (WHERE state = 'parked') AS parked
-    FROM geo.wechat_pushes WHERE state IN ('waiting', 'parked')
+    SELECT count(*) AS waiting, min(received_at) AS oldest_at,
+        (SELECT count(*) FROM geo.wechat_pushes WHERE state = 'parked') AS parked
+    FROM geo.wechat_pushes WHERE state = 'waiting'
 """)
 
 

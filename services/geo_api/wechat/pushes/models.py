@@ -27,6 +27,12 @@ class Push(Base):
         ),
         Index("ix_wechat_pushes_due", "due_at", postgresql_where="state = 'waiting'"),
         Index("ix_wechat_pushes_parked", "account_id", postgresql_where="state = 'parked'"),
+        Index(
+            "ix_wechat_pushes_pairs",
+            "subject_id",
+            "occurred_at",
+            postgresql_where="pair_id IS NOT NULL",
+        ),
         Index(None, "subject_id"),
         Index(None, "received_at"),
     )

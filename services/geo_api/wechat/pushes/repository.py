@@ -41,9 +41,11 @@ _KEEP = text("""
 """)
 
 # A row that another process claims at the same moment is locked by it, and no longer due after.
+# Outside of the subquery the conditions are written so that no index of what waits serves them:
+# rows are found by their keys, however many wait.
 _CLAIM = text("""
     UPDATE geo.wechat_pushes AS p SET due_at = :until, attempts = p.attempts + 1
-    WHERE p.state = 'waiting' AND p.due_at <= :now AND (p.account_id, p.push_id) IN (
+    WHERE p.state || '' = 'waiting' AND p.due_at + interval '0' <= :now AND (p.account_id, p.push_id) IN (
         SELECT account_id, push_id FROM geo.wechat_pushes
         WHERE state = 'waiting' AND due_at <= :now
         ORDER BY due_at LIMIT :most)
@@ -56,7 +58,7 @@ _SETTLE = text("""
         body = CASE WHEN done.state = 'unknown' THEN p.body END
     FROM unnest(CAST(:accounts AS text[]), CAST(:pushes AS uuid[]), CAST(:states AS text[]),
         CAST(:reasons AS text[])) AS done (account_id, push_id, state, reason)
-    WHERE p.account_id = done.account_id AND p.push_id = done.push_id AND p.state = 'waiting'
+    WHERE p.account_id = done.account_id AND p.push_id = done.push_id AND p.state || '' = 'waiting'
 """)
 
 _PUT_OFF = text("""
@@ -66,7 +68,8 @@ _PUT_OFF = text("""
     FROM unnest(CAST(:accounts AS text[]), CAST(:pushes AS uuid[]), CAST(:parks AS boolean[]),
         CAST(:due AS timestamptz[]), CAST(:attempts AS smallint[]), CAST(:reasons AS text[]))
         AS failed (account_id, push_id, parks, due_at, attempts, reason)
-    WHERE p.account_id = failed.account_id AND p.push_id = failed.push_id AND p.state = 'waiting'
+    WHERE p.account_id = failed.account_id AND p.push_id = failed.push_id
+        AND p.state || '' = 'waiting'
 """)
 
 

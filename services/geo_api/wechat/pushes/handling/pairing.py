@@ -18,8 +18,6 @@ from shared.wechat.pushes import LocationMessage, LocationSelected
 WITHIN = timedelta(seconds=60)
 """So far apart the two may lie; WeChat sends them at once."""
 
-KINDS = ("location", "event:location_select")
-
 _LOCK = text("""
     SELECT pg_advisory_xact_lock(key) FROM (
         SELECT DISTINCT hashtextextended('solomo place ' || CAST(subject AS text), 0) AS key
@@ -29,8 +27,8 @@ _LOCK = text("""
 _NOTED = text("""
     SELECT p.push_id, p.account_id, p.subject_id, p.kind, p.occurred_at, p.pair_id
     FROM geo.wechat_pushes AS p
-    WHERE p.subject_id = ANY(CAST(:subjects AS uuid[])) AND p.kind = ANY(CAST(:kinds AS text[]))
-        AND p.pair_id IS NOT NULL
+    WHERE p.subject_id = ANY(CAST(:subjects AS uuid[])) AND p.pair_id IS NOT NULL
+        AND p.occurred_at BETWEEN :earliest AND :latest
 """)
 
 _NOTE = text("""
@@ -105,7 +103,9 @@ async def followers(connection: AsyncConnection, opened: Sequence[Opened]) -> se
         return set()
     subjects = sorted({half.subject_id for half in fresh})
     await connection.execute(_LOCK, {"subjects": subjects})
-    rows = await connection.execute(_NOTED, {"subjects": subjects, "kinds": list(KINDS)})
+    times = [half.occurred_at for half in fresh]
+    around = {"earliest": min(times) - WITHIN, "latest": max(times) + WITHIN}
+    rows = await connection.execute(_NOTED, {"subjects": subjects, **around})
     noted = [Half(*row) for row in rows]
     pairs = paired(noted, fresh)
     accounts = {half.push_id: half.account_id for half in fresh}

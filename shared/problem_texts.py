@@ -66,6 +66,7 @@ TITLES_ZH: dict[str, str] = {
     "wechat-away": "微信暂时没有响应",
     "wechat-account-not-in-order": "该微信账号设置有误",
     "wechat-not-of-this-account": "该微信账号不支持此操作",
+    "wechat-scene-expired": "该场景的二维码已过期",
     "wechat-scene-unknown": "该账号没有此场景",
     "wechat-person-blocked": "微信限制了此人登录",
     "wechat-not-logged-in": "此人尚未登录该小程序",

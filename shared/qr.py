@@ -29,7 +29,9 @@ def draw_qr(text: str, form: PictureForm, width_px: int = USUAL_WIDTH_PX) -> byt
     code = segno.make_qr(text, error="m")
     picture = BytesIO()
     if form is PictureForm.SVG:
-        code.save(picture, kind="svg", scale=8, border=_BORDER, xmldecl=False, omitsize=True)
+        code.save(
+            picture, kind="svg", scale=8, border=_BORDER, xmldecl=False, omitsize=True, nl=False
+        )
     else:
         scale = -(-width_px // code.symbol_size(border=_BORDER)[0])
         code.save(picture, kind="png", scale=scale, border=_BORDER)

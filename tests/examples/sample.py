@@ -43,6 +43,7 @@ class Phone:
     sent: list[tuple[str, str, int]] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     went: list[str] = field(default_factory=list)
+    brightness: list[float] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     async def __call__(self, do: str, **order: Any) -> Any:
@@ -56,7 +57,9 @@ class Phone:
                 raise AssertionError(line["failed"])
             if "done" in line:
                 return line["done"]
-            if "went" in line:
+            if "brightness" in line:
+                self.brightness.append(line["brightness"])
+            elif "went" in line:
                 self.went.append(line["went"])
             else:
                 await self._answer(line)

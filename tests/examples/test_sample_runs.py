@@ -86,6 +86,11 @@ async def test_from_the_poster_to_the_member(
     await phone("launch", query={"scene": quote(SCENE, safe="")})
     await phone("open", page="home")
     assert (phone.went, phone.sent) == (["/pages/consent/index"], [])
+    for handler in ("onShow", "checkIn", "scanCode"):
+        await phone("tap", handler=handler)
+    await phone("open", page="coupon")
+    assert (phone.sent, phone.asked) == ([], [])
+    assert phone.went == ["/pages/consent/index"] * 3
 
     await allow(phone, True, True)
     home = await phone("open", page="home")
@@ -104,7 +109,10 @@ async def test_from_the_poster_to_the_member(
     event = {"currentTarget": {"dataset": {"at": 0}}}
     shown = await phone("tap", handler="show", event=event)
     assert shown["picture"].startswith("data:image/png;base64,iVBOR")
-    till = {"code": shown["open"]["code"], "store_id": "s1", "order_amount_minor": 4200,
+    code = shown["open"]["code"]
+    await phone("tap", handler="close")
+    assert phone.brightness == [1, 0.4]
+    till = {"code": code, "store_id": "s1", "order_amount_minor": 4200,
             "currency": "CNY"}  # fmt: skip
     key = {"Idempotency-Key": "receipt-1"}
     redeemed = await rehearsal.geo.post(

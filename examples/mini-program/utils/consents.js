@@ -45,14 +45,22 @@ async function say(purpose, granted) {
   keep(purpose, Object.assign({}, answer, { sent: true, receipt: written.receipt || undefined }))
 }
 
+// Whether every question has an answer that was written down.
+function answered() {
+  const { given } = load()
+  return PURPOSES.every((purpose) => given[purpose] && given[purpose].sent)
+}
+
 module.exports = {
   PURPOSES,
   say,
+  answered,
 
-  // Whether every question has an answer that was written down.
-  answered() {
-    const { given } = load()
-    return PURPOSES.every((purpose) => given[purpose] && given[purpose].sent)
+  // Whether the questions were answered; if not, they are shown.
+  first() {
+    if (answered()) return true
+    wx.navigateTo({ url: '/pages/consent/index' })
+    return false
   },
 
   granted(purpose) {

@@ -1,17 +1,16 @@
 """Wire shapes of codes and beacons."""
 
 from datetime import datetime
-from io import BytesIO
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-import segno
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.geo_api.evidence.codes import CodeForm
 from services.geo_api.evidence.domain import Beacon, Sighting
 from services.geo_api.evidence.service import Shown
 from shared.ids import Slug
+from shared.qr import PictureForm, draw_qr
 from shared.wire import Integer, WireModel
 
 BEACON_EXAMPLE: dict[str, Any] = {
@@ -46,7 +45,7 @@ class CodeOut(BaseModel):
             ask_again_at=shown.shown_until,
             accepted_until=shown.accepted_until,
             edition=shown.edition,
-            svg=qr_svg(shown.text),
+            svg=draw_qr(shown.text, PictureForm.SVG).decode(),
         )
 
 
@@ -97,12 +96,3 @@ class BeaconOut(BaseModel):
     def of(cls, beacon: Beacon) -> Self:
         sent = beacon.sighting._asdict()
         return cls(beacon_id=beacon.beacon_id, store_id=beacon.store_id, **sent)
-
-
-def qr_svg(text: str) -> str:
-    """A QR code (ISO/IEC 18004, error correction M) as an SVG with the quiet zone it needs."""
-    svg = BytesIO()
-    segno.make_qr(text, error="m").save(
-        svg, kind="svg", scale=8, border=4, xmldecl=False, omitsize=True, nl=False
-    )
-    return svg.getvalue().decode()

@@ -1,9 +1,9 @@
 """HTTP of members' sessions."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -59,22 +59,16 @@ class SessionOut(BaseModel):
     expires_at: datetime
 
 
-async def _server_if_any(
-    request: Request,
-    authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
-) -> Principal | None:
-    """Whoever sends a token is held to it. Raises Unauthenticated and Forbidden."""
-    if authorization is None:
-        return None
-    scheme, _, token = authorization.partition(" ")
+def _require_server(request: Request) -> None:
+    """That a server's token was sent. Raises Unauthenticated and Forbidden."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("The header must read Authorization: Bearer <token>.")
+        raise Unauthenticated("A session for a subject needs a server token that vouches for it.")
     principal: Principal = request.app.state.verifier.verify(token.strip())
     request.scope[PRINCIPAL] = principal
     if principal.role is not Role.SERVER:
         raise Forbidden(f"A {principal.role} token cannot do this; use one of role server.")
     request.app.state.limiter.take("key", f"{principal.role}:{principal.name}")
-    return principal
 
 
 @router.post(
@@ -94,24 +88,20 @@ async def _server_if_any(
         AccountNotInOrder,
     ),
 )
-async def create_session(
-    request: Request,
-    body: SessionIn,
-    server: Annotated[Principal | None, Depends(_server_if_any)],
-) -> SessionOut:
+async def create_session(request: Request, body: SessionIn) -> SessionOut:
     """Give the person's app a token of role member, valid for an hour.
 
     A `subject` is whom a server vouches for, so it needs a server token. `wechat` needs none: the
-    code of wx.login says who it is. Such logins are limited by address and by account, and a code
-    counts once: whatever became of the answer, call wx.login again.
+    code of wx.login says who it is, and a token that comes along is passed over. Such logins are
+    limited by address and by account, and a code counts once: whatever became of the answer, call
+    wx.login again.
     """
     state = request.app.state
     if body.wechat is not None:
         token, expires_at = await _by_wechat(request, body.wechat)
     else:
         assert body.subject is not None  # noqa: S101 - SessionIn has one of both
-        if server is None:
-            raise Unauthenticated("A session for a subject needs a server token that vouches.")
+        _require_server(request)
         named = body.subject
         identity = normalise(named.namespace, named.issuer, named.value, at="/subject")
         async with state.database.begin() as connection:

@@ -1,4 +1,5 @@
 const api = require('../../utils/api')
+const consents = require('../../utils/consents')
 const { explain } = require('../../utils/messages')
 const { texts } = require('../../utils/i18n')
 
@@ -17,7 +18,7 @@ Page({
 
   onShow() {
     this.setData({ t: texts(), coupons: [], cursor: null, open: null })
-    return this.load()
+    return consents.answered() ? this.load() : this.setData({ loaded: true })
   },
 
   async load() {
@@ -42,14 +43,26 @@ Page({
       const bytes = await api.couponQr(coupon.id)
       const picture = `data:image/png;base64,${wx.arrayBufferToBase64(bytes)}`
       this.setData({ open: coupon, picture })
-      wx.setScreenBrightness({ value: 1 })
+      this.brighten()
     } catch (refused) {
       this.setData({ notice: explain(refused) })
     }
   },
 
+  // Tills read a bright screen better; afterwards it is as before.
+  brighten() {
+    wx.getScreenBrightness({
+      success: ({ value }) => {
+        this.brightness = value
+        wx.setScreenBrightness({ value: 1 })
+      }
+    })
+  },
+
   close() {
     this.setData({ open: null, picture: '' })
+    if (this.brightness !== undefined) wx.setScreenBrightness({ value: this.brightness })
+    this.brightness = undefined
   },
 
   onHide() {

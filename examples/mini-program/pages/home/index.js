@@ -10,11 +10,12 @@ const { uuid } = require('../../utils/ids')
 Page({
   data: { t: {}, store: null, busy: false, notice: '', needsSettings: false, coupons: [], canAsk: false },
 
-  // Consent comes first: without answers nothing but its page is shown.
+  // Consent comes first: before it is answered nobody is asked who they are, nor where.
   async onShow() {
     this.setData({ t: texts(), canAsk: config.templates.length > 0 })
     if (!consents.answered()) {
-      wx.navigateTo({ url: '/pages/consent/index' })
+      if (!this.asked) consents.first()
+      this.asked = true // whoever goes back without an answer may look around
       return
     }
     try {
@@ -26,6 +27,7 @@ Page({
   },
 
   async checkIn() {
+    if (!consents.first()) return
     this.begin()
     let where
     try {
@@ -38,6 +40,7 @@ Page({
   },
 
   scanCode() {
+    if (!consents.first()) return
     wx.scanCode({
       scanType: ['qrCode'],
       success: ({ result }) => {

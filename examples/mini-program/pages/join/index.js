@@ -1,4 +1,5 @@
 const api = require('../../utils/api')
+const consents = require('../../utils/consents')
 const scenes = require('../../utils/scenes')
 const { explain } = require('../../utils/messages')
 const { language, texts } = require('../../utils/i18n')
@@ -19,6 +20,7 @@ Page({
       this.setData({ notice: texts().noPhone })
       return
     }
+    if (!consents.first()) return
     this.setData({ busy: true, notice: '' })
     try {
       const { phone } = await api.sharePhone(code)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from services.geo_api.wechat.accounts.domain import AccountKind
 from services.geo_api.wechat.accounts.troubles import NotOfThisAccount
-from shared.errors import FieldFault, Malformed, NotFound
+from shared.errors import Conflict, FieldFault, Malformed, NotFound
 
 _SCENE = re.compile(r"[0-9A-Za-z!#$&'()*+,:;=?@._~-]+")
 _ONLY_DOTS = re.compile(r"\.+")
@@ -26,6 +26,13 @@ class SceneKind(StrEnum):
 class SceneUnknown(NotFound):
     slug = "wechat-scene-unknown"
     title = "The account has no such scene"
+
+
+class SceneExpired(Conflict):
+    """Put it again for a code that counts anew."""
+
+    slug = "wechat-scene-expired"
+    title = "The code of this scene has expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,9 @@ class Scene:
     created_at: datetime
     created_by: str
     closed_at: datetime | None
+
+    def has_expired(self, at: datetime) -> bool:
+        return self.made.expires_at is not None and self.made.expires_at <= at
 
 
 def kind_of(account: AccountKind) -> SceneKind:
@@ -118,7 +128,5 @@ def needs_code(current: Scene | None, content: SceneContent, at: datetime) -> bo
         return True
     if current.kind is SceneKind.MINI_CODE:
         return current.page != content.page
-    expires_at = current.made.expires_at
-    if (expires_at is None) != (content.valid_for is None):
-        return True
-    return expires_at is not None and expires_at <= at
+    stays = current.made.expires_at is None
+    return stays != (content.valid_for is None) or current.has_expired(at)

@@ -14,7 +14,7 @@ from services.geo_api.wechat.accounts.troubles import (
     WeChatAway,
 )
 from services.geo_api.wechat.scenes import keeping, service
-from services.geo_api.wechat.scenes.domain import MAX_QR_SCENE, SceneUnknown
+from services.geo_api.wechat.scenes.domain import MAX_QR_SCENE, SceneExpired, SceneUnknown
 from services.geo_api.wechat.scenes.schemas import Label, SceneIn, SceneOut
 from services.geo_api.wechat.tools import WeChatTools
 from shared.access import allow
@@ -121,7 +121,7 @@ async def delete_scene(
     response_class=Response,
     responses={
         200: {"content": {"image/png": {}, "image/svg+xml": {}, "image/jpeg": {}}},
-        **documented(Malformed, AccountUnknown, SceneUnknown, *_FROM_WECHAT),
+        **documented(Malformed, AccountUnknown, SceneUnknown, SceneExpired, *_FROM_WECHAT),
     },
 )
 async def get_scene_image(

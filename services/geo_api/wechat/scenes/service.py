@@ -18,6 +18,7 @@ from services.geo_api.wechat.scenes.domain import (
     Made,
     Scene,
     SceneContent,
+    SceneExpired,
     SceneKind,
     SceneUnknown,
     check,
@@ -89,8 +90,10 @@ async def picture(
 ) -> Picture:
     """The code to print: a parametric one is drawn here, one of a mini-program by WeChat.
 
-    Raises what ``refusal_for_operator`` gives.
+    Raises SceneExpired, and what ``refusal_for_operator`` gives.
     """
+    if scene.has_expired(tools.clock()):
+        raise SceneExpired("Put the scene again: WeChat then makes it a code that counts.")
     if scene.kind is SceneKind.QR:
         return Picture(draw_qr(scene.made.url or "", form, width_px), form.value)
     code = MiniCode(scene.scene, scene.page, width_px, check_page=False)

@@ -193,6 +193,16 @@ async def test_the_form_for_servers_needs_a_server_token(
     assert (bare.status_code, forged.status_code) == (401, 401)
 
 
+async def test_an_old_token_that_comes_along_hinders_no_login(rehearsal: Rehearsal) -> None:
+    code = (await rehearsal.act("mei", "open"))["code"]
+    answer = await rehearsal.geo.post(
+        "/v1/sessions",
+        json={"wechat": {"account_id": MINI, "code": code}},
+        headers={"Authorization": "Bearer expired.long.ago"},
+    )
+    assert answer.status_code == 201
+
+
 @pytest.mark.parametrize(
     "body",
     [

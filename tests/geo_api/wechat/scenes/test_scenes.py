@@ -65,7 +65,10 @@ async def test_a_code_that_expired_is_made_anew(kept: Rehearsal) -> None:
         await connection.exec_driver_sql(
             "UPDATE geo.wechat_scenes SET expires_at = now() - interval '1 second'"
         )
+    image = f"/v1/wechat/{SERVICE}/scenes/screen/image"
+    assert (await kept.geo.get(image, headers=kept.server)).status_code == 409
     anew = (await put(kept, SERVICE, "screen", {"valid_for_s": 60})).json()
+    assert (await kept.geo.get(image, headers=kept.server)).status_code == 200
     assert same["expires_at"] == first["expires_at"] < anew["expires_at"]
     assert kept.calls("qrcode/create") == 2
 

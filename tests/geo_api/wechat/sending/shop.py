@@ -48,9 +48,9 @@ class Shop:
         await self.rehearsal.connect(account_id, outreach=settings(**said))
 
     def subject(self, name: str, account_id: str = MINI) -> UUID:
-        return subject_id(self.rehearsal.tools.keys.identity, self._identity(name, account_id))
+        return subject_id(self.rehearsal.tools.keys.identity, self.identity(name, account_id))
 
-    def _identity(self, name: str, account_id: str) -> Any:
+    def identity(self, name: str, account_id: str) -> Any:
         account = self.rehearsal.world.accounts[account_id]
         openid = self.rehearsal.world.fan(name, account).openid
         return normalise(Namespace.WECHAT_OPENID, account.app_id, openid)
@@ -95,7 +95,7 @@ class Shop:
 
     async def win(self, name: str = "mei", account_id: str = MINI, **changes: Any) -> str:
         """Check in and win a coupon, or several; the id of the first."""
-        identity = self._identity(name, account_id)
+        identity = self.identity(name, account_id)
         subject = {
             "namespace": identity.namespace,
             "issuer": identity.issuer,

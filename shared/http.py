@@ -7,6 +7,7 @@ One ASGI middleware does it all, since every layer costs each request:
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import structlog
 from fastapi import FastAPI
@@ -222,10 +223,17 @@ def _refused_unread(
     if "\0" in scope["path"]:
         return Malformed(FieldFault("path:", "holds a NUL character"))
     if b"%00" in scope["query_string"]:
-        return Malformed(FieldFault("?", "holds a NUL character"))
+        return _with_nul(scope["query_string"])
     if media_type != JSON and length != 0:
         return unsupported(scope["method"], scope["path"], media_type)
     return None
+
+
+def _with_nul(query_string: bytes) -> Malformed:
+    """Naming each parameter whose value holds a NUL; ``?`` where it stands elsewhere."""
+    query = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    names = dict.fromkeys(name for name, value in query if "\0" in value and "\0" not in name)
+    return Malformed(*(FieldFault(f"?{name}", "holds a NUL character") for name in names or [""]))
 
 
 def _limited(receive: Receive, limit: int) -> Receive:

@@ -68,7 +68,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _run(arguments: argparse.Namespace, output: Output, geo: httpx.Client) -> int:
-    kind = _ask(geo, "GET", f"/v1/wechat/accounts/{arguments.account}").json()["kind"]
+    kind = _ask(geo, "GET", f"/v1/wechat/accounts/{quote(arguments.account, safe='')}").json()[
+        "kind"
+    ]
     codes = [_code(arguments, store) for store in _stores(arguments, geo)]
     _check(codes, _LONGEST.get(kind, 0))
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -130,7 +132,7 @@ def _check(codes: list[Code], longest: int) -> None:
 
 def _make(arguments: argparse.Namespace, geo: httpx.Client, code: Code) -> None:
     """The scene, then its picture, whole or not at all."""
-    path = f"/v1/wechat/{arguments.account}/scenes/{quote(code.scene, safe='')}"
+    path = f"/v1/wechat/{quote(arguments.account, safe='')}/scenes/{quote(code.scene, safe='')}"
     body = {"store_id": code.store_id, "campaign": code.campaign, "kol": code.kol}
     _ask(geo, "PUT", path, json=body | ({"page": arguments.page} if arguments.page else {}))
     accept = {"Accept": "image/svg+xml" if arguments.svg else "image/png"}

@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -137,7 +138,7 @@ def _row(account: dict[str, Any]) -> dict[str, object]:
 
 
 def _put(arguments: argparse.Namespace, output: Output) -> int:
-    path = f"/accounts/{arguments.account}"
+    path = _account(arguments)
     headers = {"If-None-Match": "*"}
     body: dict[str, Any] = {}
     if arguments.change:
@@ -175,25 +176,33 @@ def _json_of(path: Path) -> Any:
 
 
 def _show(arguments: argparse.Namespace, output: Output) -> int:
-    account = _call(arguments, "GET", f"/accounts/{arguments.account}").json()
+    account = _call(arguments, "GET", _account(arguments)).json()
     output.result(account, json.dumps(account, ensure_ascii=False, indent=2))
     return 0
 
 
 def _close(arguments: argparse.Namespace, output: Output) -> int:
-    account = _call(arguments, "GET", f"/accounts/{arguments.account}").json()
+    account = _call(arguments, "GET", _account(arguments)).json()
     if not arguments.yes:
         output.step(f"{account['name']} ({account['app_id']}) will get no more pushes.")
-        if input("Its secrets are destroyed. Close it? [y/N] ").strip().lower() != "y":
-            raise CommandFailed("Nothing was changed.")
-    _call(arguments, "DELETE", f"/accounts/{arguments.account}")
+        if _asked("Its secrets are destroyed. Close it? [y/N] ") != "y":
+            raise CommandFailed("Nothing was changed.", "Without a terminal, say --yes.")
+    _call(arguments, "DELETE", _account(arguments))
     output.result({"account_id": arguments.account, "closed": True}, f"Closed {arguments.account}.")
     return 0
 
 
+def _asked(question: str) -> str:
+    """Nothing, where nobody is there to answer."""
+    try:
+        return input(question).strip().lower()
+    except EOFError:
+        return ""
+
+
 def _check(arguments: argparse.Namespace, output: Output) -> int:
     """1 where something is wrong."""
-    checked = _call(arguments, "POST", f"/accounts/{arguments.account}/check").json()
+    checked = _call(arguments, "POST", f"{_account(arguments)}/check").json()
     for finding in checked["findings"]:
         output.say(f"{finding['verdict']:>8}  {finding['name']}: {finding['says']}")
         if finding["do"]:
@@ -205,7 +214,7 @@ def _check(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _console(arguments: argparse.Namespace, output: Output) -> int:
-    account = _call(arguments, "GET", f"/accounts/{arguments.account}").json()
+    account = _call(arguments, "GET", _account(arguments)).json()
     url = account["callback_url"]
     if arguments.public_url:
         url = checked_url(arguments.public_url) + f"/v1/wechat/{arguments.account}/callback"
@@ -231,9 +240,16 @@ def _notices(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _settled(arguments: argparse.Namespace, output: Output) -> int:
-    notice = _call(arguments, "POST", f"/notices/{arguments.notice}/settlement").json()
+    notice = _call(
+        arguments, "POST", f"/notices/{quote(arguments.notice, safe='')}/settlement"
+    ).json()
     output.result(notice, f"Settled: {notice['detail']}")
     return 0
+
+
+def _account(arguments: argparse.Namespace) -> str:
+    """Whatever its id is made of, it stays one part of the address."""
+    return f"/accounts/{quote(arguments.account, safe='')}"
 
 
 def _pages(arguments: argparse.Namespace, path: str) -> list[dict[str, Any]]:

@@ -139,7 +139,7 @@ def _subscriptions(said: Document, *wrappers: str) -> list[Document]:
     """
     holders = (said, *(_inner(said, wrapper) for wrapper in wrappers))
     found = [item for holder in holders for item in _items(holder, "List")]
-    return [item for item in found if _text(item, "TemplateId")]
+    return [item for item in found if _id(item, "TemplateId")]
 
 
 def _revoked(envelope: push.Envelope, said: Document) -> push.Push:

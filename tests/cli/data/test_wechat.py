@@ -1,5 +1,6 @@
 """``./solomo wechat``: accounts without a secret in an argument."""
 
+import io
 import json
 from pathlib import Path
 
@@ -62,6 +63,24 @@ async def test_an_account_is_added_listed_shown_changed_and_removed(wechat: Wech
     assert (await wechat("accounts", "--json")).document == {"accounts": []}
     for ran in (added, listed, changed, shown, removed):
         assert not any(secret in ran.out + ran.err for secret in SECRETS.values())
+
+
+async def test_without_a_terminal_nothing_is_removed_unless_it_is_said(
+    wechat: Wechat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await wechat.add()
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    asked = await wechat("remove", "tea")
+    assert (asked.code, "--yes" in asked.err) == (1, True)
+    assert (await wechat("show", "tea")).code == 0
+
+
+async def test_an_id_is_one_part_of_the_address_whatever_it_is_made_of(wechat: Wechat) -> None:
+    await wechat.add()
+    for words in (("show", "tea?x"), ("show", "x/../tea"), ("show", "tea\n")):
+        strange = await wechat(*words)
+        assert (strange.code, "Traceback" in strange.err) == (1, False), words
+    assert (await wechat("settle", "..\n")).code == 1
 
 
 async def test_outreach_comes_from_a_file(wechat: Wechat, tmp_path: Path) -> None:

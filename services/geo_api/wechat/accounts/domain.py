@@ -111,10 +111,9 @@ class GivenSecrets:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveAccount:
-    """An open account as the service works with it; its repr holds no secret.
+class KnownAccount:
+    """What is needed to handle a push, and stays when its account is closed.
 
-    ``credentials`` is None without an AppSecret: then WeChat cannot be called for it.
     ``location_datum`` is that of LOCATION events.
     """
 
@@ -124,10 +123,19 @@ class LiveAccount:
     name: str
     app_id: str
     original_id: str | None
-    callback: CallbackAccount
-    credentials: Credentials | None
     location_datum: Datum
     consent_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAccount(KnownAccount):
+    """An open account as the service works with it; its repr holds no secret.
+
+    ``credentials`` is None without an AppSecret: then WeChat cannot be called for it.
+    """
+
+    callback: CallbackAccount
+    credentials: Credentials | None
     outreach: OutreachSettings
 
 
@@ -174,6 +182,10 @@ def credentials_of(account: Account) -> Credentials | None:
     )
 
 
+def known_account(account: Account) -> KnownAccount:
+    return KnownAccount(**_known(account))
+
+
 def live_account(account: Account) -> LiveAccount:
     """An open account, ready for use. Raises ValueError for an EncodingAESKey that is none."""
     content, secrets = account.content, account.secrets
@@ -187,15 +199,22 @@ def live_account(account: Account) -> LiveAccount:
         format=content.format,
     )
     return LiveAccount(
-        account_id=account.account_id,
-        version=account.version,
-        kind=content.kind,
-        name=content.name,
-        app_id=content.app_id,
-        original_id=content.original_id,
+        **_known(account),
         callback=callback,
         credentials=credentials_of(account),
-        location_datum=content.location_datum or ASSUMED_DATUM,
-        consent_version=content.consent_version,
         outreach=read_outreach(content.outreach),
     )
+
+
+def _known(account: Account) -> dict[str, Any]:
+    content = account.content
+    return {
+        "account_id": account.account_id,
+        "version": account.version,
+        "kind": content.kind,
+        "name": content.name,
+        "app_id": content.app_id,
+        "original_id": content.original_id,
+        "location_datum": content.location_datum or ASSUMED_DATUM,
+        "consent_version": content.consent_version,
+    }

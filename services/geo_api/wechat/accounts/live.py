@@ -1,4 +1,4 @@
-"""The open accounts in memory, following the database, with their secrets in clear.
+"""The accounts in memory, following the database: open ones with their secrets in clear.
 
 The version of the accounts is one row, changed in the transaction of every change to one. It is
 polled every half second on a connection of its own; a notification only shortens the wait. The
@@ -16,8 +16,14 @@ import asyncpg
 import structlog
 from cryptography.exceptions import InvalidTag
 
-from services.geo_api.wechat.accounts.domain import AccountUnknown, LiveAccount, live_account
-from services.geo_api.wechat.accounts.repository import CHANNEL, OPEN, VERSION, AccountRows
+from services.geo_api.wechat.accounts.domain import (
+    AccountUnknown,
+    KnownAccount,
+    LiveAccount,
+    known_account,
+    live_account,
+)
+from services.geo_api.wechat.accounts.repository import CHANNEL, EVERY, VERSION, AccountRows
 from shared.connecting import connect
 from shared.db import driver_address
 from shared.errors import Unavailable
@@ -31,11 +37,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AccountBook:
-    """All open accounts at one moment, by their own ids and by those of their apps."""
+    """All open accounts at one moment, by their own ids and by those of their apps.
+
+    ``closed`` are the others, whose last pushes may still be handled.
+    """
 
     version: int = -1
     by_id: Mapping[str, LiveAccount] = field(default_factory=dict)
     by_app_id: Mapping[str, LiveAccount] = field(default_factory=dict)
+    closed: Mapping[str, KnownAccount] = field(default_factory=dict)
 
 
 class LiveAccounts:
@@ -72,6 +82,11 @@ class LiveAccounts:
         if account is None:
             raise AccountUnknown("There is no WeChat account of this id.")
         return account
+
+    def known(self, account_id: str) -> KnownAccount:
+        """An account, a closed one too. Raises as ``find`` does."""
+        closed = self.current.closed.get(account_id)
+        return self.find(account_id) if closed is None else closed
 
     @property
     def age_s(self) -> float:
@@ -117,18 +132,22 @@ class LiveAccounts:
         """Version and accounts as of one moment: both are read in one snapshot."""
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             version = await connection.fetchval(VERSION)
-            rows = await connection.fetch(OPEN)
-        accounts = [account for row in rows if (account := self._opened(row)) is not None]
+            rows = await connection.fetch(EVERY)
+        read = [account for row in rows if (account := self._opened(row)) is not None]
+        accounts = [account for account in read if isinstance(account, LiveAccount)]
+        closed = [account for account in read if not isinstance(account, LiveAccount)]
         return AccountBook(
             version,
             {account.account_id: account for account in accounts},
             {account.app_id: account for account in accounts},
+            {account.account_id: account for account in closed},
         )
 
-    def _opened(self, row: Mapping[str, Any]) -> LiveAccount | None:
+    def _opened(self, row: Mapping[str, Any]) -> KnownAccount | None:
         """One that does not open, as under another storage key, is left out and named."""
         try:
-            return live_account(self._rows.read(row))
+            account = self._rows.read(row)
+            return live_account(account) if account.closed_at is None else known_account(account)
         except (InvalidTag, ValueError) as error:
             _log.error(
                 "account_not_opened", account_id=row["account_id"], error=type(error).__name__

@@ -60,7 +60,7 @@ _COUNT_UP = text("""
 _ANNOUNCE = text(f"SELECT pg_notify('{CHANNEL}', CAST(CAST(:version AS bigint) AS text))")
 
 VERSION = "SELECT version FROM geo.wechat_accounts_version WHERE id = 1"
-OPEN = f"SELECT {_COLUMNS} FROM geo.wechat_accounts WHERE closed_at IS NULL"
+EVERY = f"SELECT {_COLUMNS} FROM geo.wechat_accounts"
 """For whoever follows the accounts on a connection of the driver's own."""
 
 

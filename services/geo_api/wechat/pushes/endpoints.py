@@ -77,7 +77,7 @@ async def list_pushes(
     cursor: Cursor = None,
 ) -> Page[PushOut]:
     """What an account was pushed in the last days and what became of it, the newest first."""
-    account_id = request.app.state.wechat.accounts.find(account).account_id
+    account_id = request.app.state.wechat.accounts.known(account).account_id
     connection, after = await session.connection(), moment_and_uuid(cursor)
     found = await listing.list_pushes(connection, account_id, state, after, limit + 1)
     last = found[limit - 1] if len(found) > limit else None
@@ -97,7 +97,7 @@ async def replay_pushes(
 ) -> ReplayedOut:
     """Have pushes handled anew, once what was in their way is mended; nothing counts twice."""
     state = request.app.state
-    account_id = state.wechat.accounts.find(account).account_id
+    account_id = state.wechat.accounts.known(account).account_id
     ids = None if body.ids == "all" else body.ids
     replayed = await listing.replay(await session.connection(), account_id, ids, state.clock())
     return ReplayedOut(replayed=replayed)

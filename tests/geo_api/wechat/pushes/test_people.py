@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from services.geo_api.wechat.accounts.domain import AccountKind
 from services.geo_api.wechat.users.repository import openid_context
+from services.member_api.timeline import social_facts
 from tests.conftest import Tokens
 from tests.geo_api.checkins.audience import MemberVoice, erasure
 from tests.geo_api.checkins.helpers import LAT, LON, open_store
@@ -240,3 +241,22 @@ async def test_what_happened_before_an_erasure_is_not_kept_and_joining_anew_is(
     await wechat.push(phone.follows(ago_s=10))
     assert types(await wechat.facts()) == ["identity_observed", "social_followed"]
     assert await wechat.ask(SUBJECT.format("erased_at IS NOT NULL", "subjects"), subject)
+
+
+async def test_what_nobody_can_be_told_is_left_out_of_what_is_told(wechat: WeChat) -> None:
+    """member_api refuses texts that are empty or too long, and what it refuses would lie there."""
+    item = {"TemplateId": "t", "SubscribeStatusString": "accept"}
+    items = [item, {"TemplateId": "silent"}, {**item, "TemplateId": "t" * 201}]
+    name = "subscribe_msg_popup_event"
+    popup = Phone().event(name, SubscribeMsgPopupEvent={"List": items})
+    await wechat.push(Phone().follows("s" * 201), Phone().scans("s" * 201), popup)
+
+    told = [fact for fact in await wechat.facts() if fact["type"].startswith("social_")]
+    for fact in told:
+        social_facts.check(fact["type"], fact["data"])
+    assert sorted(types(told)) == [
+        "social_followed",
+        "social_scanned",
+        "social_subscription_changed",
+    ]
+    assert await wechat.ask("SELECT count(*) FROM geo.wechat_grants") == 1

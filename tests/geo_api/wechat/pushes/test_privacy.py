@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,22 @@ async def test_a_cancelled_account_asks_for_the_person_s_erasure(shop: WeChat) -
         "SELECT lane, subject_id FROM geo.outbox WHERE type = $1", "erasure_requested"
     )
     assert rows == [(0, shop.subject(phone.openid))]
+
+
+async def test_what_was_acknowledged_is_obeyed_though_its_account_is_closed_meanwhile(
+    shop: WeChat, tokens: Tokens
+) -> None:
+    path = f"/v1/wechat/accounts/{shop.account_id}"
+    async with shop.held():
+        await shop.deliver(Phone().privacy("user_authorization_cancellation"))
+        assert (await shop.geo.delete(path, headers=tokens("server"))).status_code == 204
+        async with asyncio.timeout(5):
+            while (await shop.deliver(Phone().says())).status_code != 404:
+                await asyncio.sleep(0.05)
+
+    assert await shop.ask("SELECT count(*) FROM geo.outbox WHERE type = 'erasure_requested'") == 1
+    pushes = await shop.geo.get(f"/v1/wechat/{shop.account_id}/pushes", headers=tokens("server"))
+    assert {one["state"] for one in pushes.json()["items"]} == {"handled"}
 
 
 async def test_a_privacy_event_of_another_app_touches_nobody_here(shop: WeChat) -> None:

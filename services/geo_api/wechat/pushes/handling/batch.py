@@ -76,7 +76,7 @@ class Handler:
         """Read a push again. Raises AccountUnknown, and InvalidTag under another storage key."""
         if row.body is None:
             raise ValueError("a push without a body is not handled again")
-        account = self.tools.accounts.find(row.account_id)
+        account = self.tools.accounts.known(row.account_id)
         context = body_context(row.account_id, row.push_id)
         push = read_push(orjson.loads(self.tools.keys.storage.decrypt(row.body, context)))
         return Opened(row, push, account, identity_of(push, account.app_id))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.geo_api.feeding import tell
-from services.geo_api.wechat.accounts.domain import LiveAccount
+from services.geo_api.wechat.accounts.domain import KnownAccount
 from services.geo_api.wechat.accounts.notices import NoticeKind
 from services.geo_api.wechat.pushes.domain import PushState
 from services.geo_api.wechat.pushes.repository import Claimed
@@ -34,7 +34,7 @@ class Opened:
 
     row: Claimed
     push: Push
-    account: LiveAccount
+    account: KnownAccount
     identity: Identity | None
 
     @property

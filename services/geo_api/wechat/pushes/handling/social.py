@@ -44,11 +44,11 @@ def effects_of(opened: Opened, scenes: Scenes) -> Effects:
 
 
 def scene_of(opened: Opened) -> Key | None:
-    """The scene by which somebody came, if this push tells of one."""
+    """The scene by which somebody came, if this push tells of one; none is longer than a text."""
     push = opened.push
-    if isinstance(push, pushes.Subscribed | pushes.Scanned) and push.scene:
-        return opened.account.account_id, push.scene
-    return None
+    if not isinstance(push, pushes.Subscribed | pushes.Scanned) or not push.scene:
+        return None
+    return (opened.account.account_id, push.scene) if len(push.scene) <= MAX_TEXT else None
 
 
 def _of_nobody(opened: Opened) -> Effects:
@@ -183,6 +183,7 @@ def _subscription_facts(opened: Opened, answers: tuple[SubscriptionAnswer, ...])
             key=f"{opened.row.push_id}/{place}",
         )
         for place, one in enumerate(answers)
+        if one.status
     ]
 
 

@@ -45,6 +45,7 @@ from services.geo_api.wechat.pushes import endpoints as pushes
 from services.geo_api.wechat.pushes.retention import JOBS as PUSH_JOBS
 from services.geo_api.wechat.pushes.running import receiving
 from services.geo_api.wechat.scenes import endpoints as scenes
+from services.geo_api.wechat.sending.retention import JOBS as SENDING_JOBS
 from services.geo_api.wechat.sending.running import sending
 from services.geo_api.wechat.sending.writers import writers_of
 from services.geo_api.wechat.tools import WeChatTools
@@ -183,7 +184,7 @@ async def _work(app: FastAPI, stack: AsyncExitStack) -> None:
     )
     state.close_visits = _close_visits
     maintenance = Maintenance(
-        state.database, tools, state.clock, state.feed.wake, further=PUSH_JOBS
+        state.database, tools, state.clock, state.feed.wake, further=PUSH_JOBS | SENDING_JOBS
     )
     maintenance.start()
     stack.push_async_callback(maintenance.stop)

@@ -23,6 +23,7 @@ from shared.wechat.answers import (
     TokenApi,
     TokenSource,
     WeChatRefused,
+    WeChatUnreachable,
 )
 from shared.wechat.calling import TOTAL_S, Answer, Call, Caller
 from shared.wechat.errcodes import Trouble
@@ -189,7 +190,10 @@ class WeChatClient:
         except WeChatRefused as refusal:
             if refusal.trouble is not Trouble.TOKEN:
                 raise
-        token = await self.tokens.renewed(credentials, token)
+        try:
+            token = await self.tokens.renewed(credentials, token)
+        except WeChatUnreachable as failure:  # the call itself was refused, whatever became of this
+            raise WeChatUnreachable(failure.reason, maybe_done=False) from None
         return await self._call(credentials, _bearing(call, token))
 
     async def _call(self, credentials: Credentials, call: Call) -> Answer:

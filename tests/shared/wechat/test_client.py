@@ -189,3 +189,17 @@ async def test_what_may_be_repeated_is_asked_once_more_of_a_busy_wechat(
     answers = iter([{"errcode": -1, "errmsg": "system error"}, {"ip_list": ["1.2.3.4"]}])
     wechat.answers["/cgi-bin/getcallbackip"] = lambda _: httpx.Response(200, json=next(answers))
     assert await client.callback_ips(TEA) == ("1.2.3.4",)
+
+
+async def test_a_call_that_was_refused_has_not_been_done_though_no_other_token_came(
+    client: WeChatClient, wechat: Fake
+) -> None:
+    """The message was not sent: whoever sends it may send it again."""
+    await client.tokens.current(TEA)
+    wechat.answers |= {
+        "/cgi-bin/stable_token": b"half an ans",
+        "/cgi-bin/message/custom/send": {"errcode": 40001, "errmsg": "invalid credential"},
+    }
+    with pytest.raises(WeChatUnreachable) as failure:
+        await client.send_custom_text(TEA, "oSLM_1", "hello")
+    assert not failure.value.maybe_done

@@ -1,6 +1,5 @@
 """What goes by time alone: parameters of requests, and pushes that are done with."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
@@ -48,7 +47,7 @@ async def forget_pushes(connection: AsyncConnection, now: datetime) -> int:
     return (await connection.execute(_PUSHES, values)).rowcount
 
 
-JOBS: Mapping[str, tuple[float, Job]] = {
+JOBS: dict[str, tuple[float, Job]] = {
     "wechat_nonces": (60, forget_nonces),
     "wechat_pushes": (600, forget_pushes),
 }

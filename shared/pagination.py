@@ -10,6 +10,7 @@ from fastapi import Query
 from pydantic import BaseModel
 
 from shared.errors import FieldFault, Malformed
+from shared.wire import EARLIEST, LATEST
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ def moment_and_uuid(cursor: str | None) -> tuple[datetime, UUID] | None:
         moment, found = datetime.fromisoformat(str(at)), UUID(str(identifier))
     except ValueError:
         raise _bad_cursor() from None
-    if moment.tzinfo is None:
+    if moment.tzinfo is None or not EARLIEST <= moment < LATEST:
         raise _bad_cursor()
     return moment, found
 

@@ -52,6 +52,12 @@ def test_what_is_no_cursor_of_the_list_is_refused(cursor: str) -> None:
     assert caught.value.faults[0].pointer == "?cursor"
 
 
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+def test_a_moment_that_no_item_has_is_refused(moment: str) -> None:
+    with pytest.raises(Malformed):
+        moment_and_uuid(encode_cursor(moment, UUID(int=7)))
+
+
 @given(st.text(max_size=60))
 def test_any_other_text_is_refused_or_read_but_never_breaks(cursor: str) -> None:
     try:

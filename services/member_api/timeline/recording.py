@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -37,6 +38,18 @@ _DATA_ERRORS = ("21", "22", "23")
 Source: PostgreSQL documentation, appendix A.
 """
 
+_OUR_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What a mistake in this service's code raises, for one fact and whenever it is tried."""
+
+_log = structlog.get_logger(__name__)
+
 Result = dict[str, Any]
 """An ``EventResult`` as it is sent."""
 
@@ -63,17 +76,18 @@ class Recorder:
         return results
 
     async def _apply(self, facts: Mapping[int, Fact], results: list[Result], now: datetime) -> None:
-        """Record facts in one transaction; on a fault of the data, in halves down to the bad one."""
+        """Record facts in one transaction; if one is at fault, in halves down to that one."""
         if not facts:
             return
         positions = list(facts)
         try:
             applied = await self._record(list(facts.values()), now)
-        except DBAPIError as error:
-            if not sqlstate(error).startswith(_DATA_ERRORS):
+        except (DBAPIError, *_OUR_ERRORS) as error:
+            reason = _fault_of(error)
+            if reason is None:
                 raise
             if len(positions) == 1:
-                reason = f"not_storable_{sqlstate(error)}"
+                _log.error("event_not_applied", id=results[positions[0]]["id"], exc_info=error)
                 results[positions[0]].update(status=Applied.REFUSED.value, reason=reason)
                 return
             middle = len(positions) // 2
@@ -91,6 +105,17 @@ class Recorder:
             return applied
 
         return await in_transaction(self.database, act)
+
+
+def _fault_of(error: Exception) -> str | None:
+    """How the sender's operator is told of a fact that cannot be applied; None: it is not at fault.
+
+    A mistake of ours must not hold up the facts behind it: it is parked, and replayed once mended.
+    """
+    if not isinstance(error, DBAPIError):
+        return f"not_applied_{type(error).__name__}"
+    state = sqlstate(error)
+    return f"not_storable_{state}" if state.startswith(_DATA_ERRORS) else None
 
 
 async def record(

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.presence.domain import ClosedBy, Closing, Visit, VisitState
+from services.geo_api.presence.domain import ClosedBy, Visit, VisitState
 from shared.direct import Statement
 
 _VISIT_COLUMNS = """subject_id, visit_id, store_id, state, entered_at, last_inside_at, left_at,
@@ -49,40 +49,6 @@ _REMOVE = text("""
     DELETE FROM geo.visits AS v
     USING unnest(CAST(:subjects AS uuid[]), CAST(:visits AS uuid[])) AS gone (subject_id, visit_id)
     WHERE v.subject_id = gone.subject_id AND v.visit_id = gone.visit_id
-""")
-
-# In the index of the store's transaction the version without its geofences is written already.
-_NOTE_CLOSING = text("""
-    INSERT INTO geo.closings (store_id, at, closed_by, index_version)
-    SELECT :store, :at, :closed_by, CASE
-        WHEN :closed_by = 'fence_removed' OR EXISTS (
-            SELECT FROM geo.stores WHERE store_id = :store AND closed_at IS NOT NULL)
-        THEN (SELECT version FROM geo.fence_index_version WHERE id = 1) END
-    ON CONFLICT DO NOTHING
-""")
-
-# Those of the stores that fixes since ``since`` are at, and of visits that may go on. Of the latter
-# only unsettled ones, which seldom are any: what is settled has ended all that it ends.
-_CLOSINGS = text("""
-    SELECT at, store_id, closed_by, index_version FROM geo.closings
-    WHERE store_id = ANY(CAST(:stores AS text[])) AND at >= :since
-    UNION ALL
-    SELECT c.at, c.store_id, c.closed_by, c.index_version FROM geo.closings AS c
-    WHERE NOT c.settled AND EXISTS (
-        SELECT FROM geo.visits AS v
-        WHERE v.subject_id = ANY(CAST(:subjects AS uuid[])) AND (v.state = 'open' OR v.provisional)
-            AND v.store_id = c.store_id AND v.entered_at <= c.at)
-""")
-
-_UNSETTLED = text("""
-    SELECT at, store_id, closed_by, index_version FROM geo.closings
-    WHERE NOT settled AND at < :before
-    ORDER BY at LIMIT :most
-""")
-
-_SETTLED = text("""
-    UPDATE geo.closings SET settled = true
-    WHERE store_id = :store AND at = :at AND closed_by = :closed_by
 """)
 
 _ALIAS = text("""
@@ -163,40 +129,6 @@ async def subjects_at_store(connection: AsyncConnection, store_id: str) -> list[
     """Who has an open visit at a store."""
     rows = await connection.execute(_SUBJECTS_AT_STORE, {"store": store_id})
     return [row.subject_id for row in rows]
-
-
-async def note_closing(connection: AsyncConnection, closing: Closing) -> None:
-    """Keep it; the version of the index is added where the store has no geofences any more."""
-    at, store_id, closed_by, _ = closing
-    values = {"at": at, "store": store_id, "closed_by": closed_by.value}
-    await connection.execute(_NOTE_CLOSING, values)
-
-
-def asking_closings(
-    stores: Sequence[str], since: datetime, subjects: Sequence[UUID] = ()
-) -> Statement:
-    """Of ``stores`` the closings from ``since`` on, and those of visits that may go on.
-
-    To be run together with other queries; give its rows to ``closings``.
-    """
-    return Statement(_CLOSINGS, {"stores": stores, "since": since, "subjects": subjects})
-
-
-def closings(rows: Iterable[Sequence[Any]]) -> list[Closing]:
-    """Each once, in order."""
-    return sorted({Closing(at, store, ClosedBy(why), version) for at, store, why, version in rows})
-
-
-async def unsettled(connection: AsyncConnection, before: datetime, most: int) -> list[Closing]:
-    """Closings from before then that were not gone through yet."""
-    rows = await connection.execute(_UNSETTLED, {"before": before, "most": most})
-    return closings(tuple(row) for row in rows)
-
-
-async def settle(connection: AsyncConnection, closing: Closing) -> None:
-    at, store_id, closed_by, _ = closing
-    values = {"at": at, "store": store_id, "closed_by": closed_by.value}
-    await connection.execute(_SETTLED, values)
 
 
 async def perhaps_silent(connection: AsyncConnection, before: datetime, most: int) -> list[UUID]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.geo_api.presence import repository
+from services.geo_api.presence import closing_rows, repository
 from services.geo_api.presence.domain import Change, ClosedBy, Closing, Visit, closed
 from services.geo_api.presence.events import visit_events
 from services.geo_api.presence.rule import GAP
@@ -30,7 +30,7 @@ async def close_visits_of_store(
     that went on after it by then, or was begun by somebody who did not see this transaction, is
     gone through once that is settled (``checkins``).
     """
-    await repository.note_closing(connection, Closing(at, store_id, why))
+    await closing_rows.note(connection, Closing(at, store_id, why))
     present = await repository.subjects_at_store(connection, store_id)
 
     def ends(visit: Visit, state: SubjectState) -> ClosedBy | None:

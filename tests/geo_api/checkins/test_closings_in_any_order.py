@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.service.settling import SETTLES_AFTER, settle_closings
+from services.geo_api.presence import closing_rows
 from services.geo_api.presence import repository as presence
 from services.geo_api.presence.domain import ClosedBy, Closing, Visit
 from services.geo_api.presence.folding import Stays, fold
@@ -101,7 +102,7 @@ async def found(app: FastAPI) -> list[set[tuple[Any, ...]]]:
         rows = await connection.execute(
             text("SELECT at, store_id, closed_by, index_version FROM geo.closings")
         )
-        closings = presence.closings(tuple(row) for row in rows)
+        closings = closing_rows.read(tuple(row) for row in rows)
         stored = await presence.since(connection, dict.fromkeys(people, early))
     assert len(people) == PEOPLE
     of_each = []
@@ -200,9 +201,9 @@ async def test_a_visit_that_the_closing_did_not_see_is_ended_once_it_is_settled(
     await geo.post("/v1/check-ins", json=body(), headers=headers)
     missed = Closing(datetime.now(UTC) + timedelta(seconds=1), "s1", ClosedBy.STORE_CLOSED)
     async with geo_app.state.database.begin() as connection:
-        await presence.note_closing(connection, missed)
+        await closing_rows.note(connection, missed)
     await settle(geo_app)
     async with geo_app.state.database.begin() as connection:
         rows = await connection.execute(text("SELECT closed_by, revision FROM geo.visits"))
         assert [tuple(row) for row in rows] == [("store_closed", 2)]
-        assert await presence.unsettled(connection, missed.at + timedelta(hours=1), 9) == []
+        assert await closing_rows.unsettled(connection, missed.at + timedelta(hours=1), 9) == []

@@ -16,6 +16,7 @@ from services.geo_api.checkins.domain import MAX_AHEAD
 from services.geo_api.checkins.service.outcome import Tools
 from services.geo_api.checkins.service.stays import settled
 from services.geo_api.checkins.service.tracks import Known, Tracks, load_past, made
+from services.geo_api.presence import closing_rows
 from services.geo_api.presence import repository as presence
 from services.geo_api.presence.domain import Change, Closing
 from services.geo_api.presence.events import visit_events
@@ -34,12 +35,12 @@ async def settle_closings(
 
     Each is done once.
     """
-    closings = await presence.unsettled(connection, now - SETTLES_AFTER, most)
+    closings = await closing_rows.unsettled(connection, now - SETTLES_AFTER, most)
     for closing in closings:
         whose = await repository.concerned(connection, closing)
         if whose:
             await _go_through(connection, tools, whose, closing, now)
-        await presence.settle(connection, closing)
+        await closing_rows.settle(connection, closing)
     return len(closings)
 
 

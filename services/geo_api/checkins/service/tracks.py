@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.geo_api.checkins import repository
 from services.geo_api.checkins.domain import CheckIn
 from services.geo_api.checkins.service.outcome import FencesInForce, Outcome, Tools
+from services.geo_api.presence import closing_rows
 from services.geo_api.presence import repository as presence
 from services.geo_api.presence.domain import Closing, Visit
 from services.geo_api.presence.dwelling import Thresholds
@@ -43,12 +44,12 @@ def asking_known(
     since = min(check_in.occurred_at for check_in in check_ins) - GAP
     return (
         presence.asking_going_on(whose),
-        presence.asking_closings(list(stores), since, whose),
+        closing_rows.asking(list(stores), since, whose),
     )
 
 
 def known(visits: RowsOf, closings: RowsOf) -> Known:
-    return Known(presence.visits(visits), presence.closings(closings))
+    return Known(presence.visits(visits), closing_rows.read(closings))
 
 
 async def load(
@@ -128,10 +129,10 @@ async def load_past(
         connection,
         [
             presence.asking_since(starts),
-            presence.asking_closings(list(stores), min(starts.values()) - GAP, list(late)),
+            closing_rows.asking(list(stores), min(starts.values()) - GAP, list(late)),
         ],
     )
-    past = presence.closings(closings)
+    past = closing_rows.read(closings)
     for subject in late:
         tracks[subject].fixes = fixes[subject]
         tracks[subject].closings = past

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import structlog
 from fastapi import FastAPI
 from opentelemetry.trace import Span, format_trace_id
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.access import PRINCIPAL
@@ -150,6 +151,8 @@ class Platform:
             receive = _limited(receive, limit)
         try:
             await self._app(scope, receive, answer.send)
+        except ClientDisconnect:
+            return  # gone before its body was there: nobody to answer, and nothing of ours is wrong
         except Exception as error:  # noqa: BLE001 - the last resort, and it is logged
             self._metrics.count_unexpected()
             _log.exception("unexpected", route=_route(scope), method=scope["method"])

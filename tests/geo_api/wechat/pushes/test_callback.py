@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -62,6 +63,28 @@ async def test_an_account_that_is_not_there_is_404(wechat: WeChat) -> None:
 
 async def test_a_body_over_the_limit_is_refused_unread(wechat: WeChat) -> None:
     assert (await wechat.send({}, b"<" * 65_537)).status_code == 413
+
+
+async def test_a_request_that_is_cut_off_is_answered_to_nobody_and_is_no_error_of_ours(
+    wechat: WeChat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coming = [
+        {"type": "http.request", "body": b"<xml>", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return coming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": wechat.path, "headers": [], "app": None}
+    await wechat.app({**scope, "query_string": b"", "raw_path": b""}, receive, send)
+
+    assert sent == []
+    assert "unexpected" not in capsys.readouterr().out
 
 
 async def test_a_repeat_of_wechat_s_is_acknowledged_and_kept_once(wechat: WeChat) -> None:

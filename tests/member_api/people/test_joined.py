@@ -18,14 +18,15 @@ from tests.member_api.events import at, check_in, erasure_requested, joined, obs
 from tests.member_api.people.test_merges import undo
 from tests.member_api.people.test_numbers import person_of, reviews
 
-OPENID = Identity(Namespace.WECHAT_OPENID, "wx1", "oSLM_1")
+OPENID, STRANGER = [Identity(Namespace.WECHAT_OPENID, "wx1", f"oSLM_{n}") for n in (1, 2)]
 UNIONID, ANOTHER = [Identity(Namespace.WECHAT_UNIONID, "op", value) for value in ("u1", "u2")]
 PHONE = Identity(Namespace.PHONE, "", "+8613800138000")
 
 
 @pytest.fixture
 def ids(member_keys: MemberKeys) -> dict[Identity, UUID]:
-    return {one: seal(member_keys, one).subject_id for one in (OPENID, UNIONID, ANOTHER, PHONE)}
+    identities = (OPENID, STRANGER, UNIONID, ANOTHER, PHONE)
+    return {one: seal(member_keys, one).subject_id for one in identities}
 
 
 async def ledger(member: httpx.AsyncClient, server: dict[str, str]) -> list[dict[str, Any]]:
@@ -98,6 +99,23 @@ async def test_a_join_that_a_rule_speaks_against_waits_for_review(
     assert (await person_of(member, server, ids[ANOTHER]))["subjects"] == [str(ids[ANOTHER])]
     (review,) = await reviews(member, server)
     assert (review["reason"], review["evidence"]) == ("unique_namespace", "wechat_unionid")
+
+
+async def test_a_number_given_to_somebody_else_since_does_not_join_two_users_of_an_app(
+    member: httpx.AsyncClient,
+    server: dict[str, str],
+    tell: Tell,
+    installation_keys: Path,
+    ids: dict[Identity, UUID],
+) -> None:
+    """Networks give numbers out again; a person has one openid at an app."""
+    for user in (OPENID, STRANGER):
+        await tell(observed(installation_keys, user))
+        await tell(joined(ids[user], ids[PHONE], evidence="wechat_phone"))
+
+    assert (await person_of(member, server, ids[STRANGER]))["subjects"] == [str(ids[STRANGER])]
+    (review,) = await reviews(member, server)
+    assert (review["reason"], review["evidence"]) == ("unique_namespace", "wechat_phone")
 
 
 async def test_what_somebody_took_back_is_not_joined_again(

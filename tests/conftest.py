@@ -46,13 +46,24 @@ QUICK_WITH_DATABASE = (
 )
 """Of the tests with a database of their own a quick run keeps the main job and its guards."""
 
+LONGEST = (
+    "tests/e2e/",
+    "tests/cli/test_up.py",
+    "tests/geo_api/presence/test_outlines.py",
+    "tests/member_api/timeline/test_any_order.py",
+)
+
 QUICK_WITHOUT = ("test_bad_input_names_its_field_and_changes_nothing",)
 """A database and a service for each of fifteen inputs: left to the full run."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow every other test that needs a database: making one costs more than most tests."""
+    """Mark as slow every other test that needs a database: making one costs more than most tests.
+
+    The longest files come first, so that no process is left alone with one at the end.
+    """
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))  # stable: else in their order
     for item in items:
         needs_database = "superuser_url" in getattr(item, "fixturenames", ())
         if needs_database and not _guards_the_main_job(item):

@@ -75,11 +75,15 @@ def _check(name: str, command: Sequence[str], output: Output) -> bool:
     return passed
 
 
+_TWO_PROCESSES = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Files stay whole, for their fixtures, and in the order of collection, the longest first."""
+
+
 def _tests(arguments: argparse.Namespace, output: Output) -> bool:
     """Run pytest, on two processes unless told otherwise; the last line is pytest's own."""
     chosen = ["-m", "not slow"] if arguments.quick else []
     quiet = [] if {"-v", "-q", "-vv"} & set(arguments.rest) else ["-q"]
-    parallel = [] if "-n" in arguments.rest else ["-n", "2", "--dist", "loadfile"]
+    parallel = [] if "-n" in arguments.rest else [*_TWO_PROCESSES]
     command = [sys.executable, "-m", "pytest", *quiet, *parallel, *chosen, *arguments.rest]
     with _database_server(output) as url:
         environment = {**os.environ, "SOLOMO_TEST_DATABASE_URL": url, "PYTHONPATH": str(PROJECT)}

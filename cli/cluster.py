@@ -36,6 +36,10 @@ THROW_AWAY = (
 """For databases of tests only: a crash loses them, and several tests race with crowds at once."""
 
 
+class PortTaken(CommandFailed):
+    """Another program was quicker; the next start takes another port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """A cluster in ``directory``, run by the operating system's user ``owner``."""
@@ -90,7 +94,7 @@ class Cluster:
         if code != 0:
             if not processes.port_is_free(self.port):
                 by = processes.listener(self.port) or "another program"
-                raise CommandFailed(
+                raise PortTaken(
                     f"Port {self.port} was taken by {by} while PostgreSQL was starting.",
                     "Run ./solomo up again: it takes another port.",
                 )

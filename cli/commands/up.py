@@ -7,12 +7,14 @@ import sys
 import time
 from typing import Any
 
+from cli.cluster import PortTaken
 from cli.home import PROJECT, Home, Secrets
 from cli.installation import Installation, locked, prepare, require_space
 from cli.keys import provide_keys, remembers_keys
 from cli.output import CommandFailed, Output
 from cli.parts import Part, environment_of
 
+_PORTS_TRIED = 3
 _NEEDED_BYTES = 1024**3
 _NEEDED_AGAIN_BYTES = 128 * 1024**2
 """For what was set up before: it must come back on a disk that is nearly full."""
@@ -28,10 +30,22 @@ def run(_arguments: argparse.Namespace, output: Output) -> int:
     home.create()
     require_space(home, _NEEDED_AGAIN_BYTES if home.exists else _NEEDED_BYTES)
     with locked(home, output):
-        installation = prepare(home, os.environ.get("SOLOMO_DATABASE_URL"), output)
-        started = _bring_up(installation, output)
+        installation, started = _bring_up_somewhere(home, output)
     _tell(installation, started, time.monotonic() - began, output)
     return 0
+
+
+def _bring_up_somewhere(home: Home, output: Output) -> tuple[Installation, list[str]]:
+    """Bring up; at another port where somebody took PostgreSQL's while it was starting."""
+    for left in reversed(range(_PORTS_TRIED)):
+        installation = prepare(home, os.environ.get("SOLOMO_DATABASE_URL"), output)
+        try:
+            return installation, _bring_up(installation, output)
+        except PortTaken as taken:
+            if not left:
+                raise
+            output.step(str(taken))
+    raise AssertionError("the last try returns or raises")
 
 
 def _bring_up(installation: Installation, output: Output) -> list[str]:

@@ -75,7 +75,7 @@ class Deliverer:
             Circuit(),
             self._counts,
         )
-        urgent = replace(options.pace, linger_s=0.0)
+        urgent = replace(options.pace, busy_rest_s=options.pace.rest_s)
         self._streams = [Stream(self._line, Lane.URGENT, urgent)] + [
             Stream(self._line, Lane.NORMAL, options.pace, part=part, parts=options.streams)
             for part in range(options.streams)

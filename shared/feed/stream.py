@@ -28,19 +28,23 @@ _log = structlog.get_logger(__name__)
 class Pace:
     """How a stream takes its turns; seconds and events.
 
-    Idle, it looks for events after ``poll_s``, then more and more rarely until ``idle_poll_s``.
-    Caught up, it waits for company, since a batch costs much and an event little: ``linger_s``
-    where there was much company last time, a fifth of that where an event came almost alone.
+    Idle, it looks for events after ``poll_s``, then more and more rarely until ``idle_poll_s``;
+    woken after a rest, it begins at once. But after a turn it rests, while others gather, since a
+    turn costs much and an event little: ``rest_s``, or ``busy_rest_s`` where it told many. A turn
+    that told a full batch is followed by the next without a rest.
     """
 
     batch: int = 1_000
     poll_s: float = 0.2
     idle_poll_s: float = 1.0
-    linger_s: float = 0.5
+    rest_s: float = 0.1
+    busy_rest_s: float = 0.5
 
-    def lingers_s(self, told: int) -> float:
-        """How long to wait for company after a turn that told so many events."""
-        return self.linger_s if told >= self.batch // 20 else self.linger_s / 5
+    def rests_s(self, told: int) -> float:
+        """How long to rest after a turn that told so many events."""
+        if told >= self.batch:
+            return 0.0
+        return self.busy_rest_s if told >= self.batch // 20 else self.rest_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,15 +209,15 @@ class Stream:
         ]
 
     async def _rest(self, told: int) -> None:
-        """Wait for company, for a wake-up or for the next look, whichever the turn calls for."""
-        if told >= self._pace.batch:
-            return
+        """Let others gather after a turn; where it told nothing, until woken or the next look."""
+        rested_at = time.monotonic() + self._pace.rests_s(told)
         if told:
             self._idle_s = self._pace.poll_s
         elif not self._is_stopping:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), self._idle_s)
             self._idle_s = min(2 * self._idle_s, self._pace.idle_poll_s)
-        if not self._is_stopping:
-            await asyncio.sleep(self._pace.lingers_s(told))
+        missing_s = rested_at - time.monotonic()
+        if missing_s > 0 and not self._is_stopping:
+            await asyncio.sleep(missing_s)
         self._awake.clear()

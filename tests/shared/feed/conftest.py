@@ -16,7 +16,9 @@ from tests.shared.feed.deliverer import GEO, GEO_FEED
 from tests.shared.feed.receiver import MEMBER, Behaviour, receiver
 
 SWIFT = DeliveryOptions(
-    lease_s=1.0, pace=Pace(poll_s=0.02, idle_poll_s=0.05, linger_s=0.0), lag_every_s=0.05
+    lease_s=1.0,
+    pace=Pace(poll_s=0.02, idle_poll_s=0.05, rest_s=0.0, busy_rest_s=0.0),
+    lag_every_s=0.05,
 )
 
 Deliverers = Callable[..., Deliverer]

@@ -55,7 +55,9 @@ async def test_what_is_told_is_applied_once_and_leaves_the_outbox(
 async def test_a_wake_up_spares_the_wait_for_the_next_look(
     database: Database, deliverers: Deliverers
 ) -> None:
-    deliverer = deliverers(DeliveryOptions(pace=Pace(poll_s=60, idle_poll_s=60, linger_s=0)))
+    deliverer = deliverers(
+        DeliveryOptions(pace=Pace(poll_s=60, idle_poll_s=60, rest_s=0, busy_rest_s=0))
+    )
     await deliverer.start()
     await asyncio.sleep(0.5)
     await tell(database, [an_event()])

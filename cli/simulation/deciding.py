@@ -15,7 +15,7 @@ from uuid import UUID
 
 from cli.simulation.plane import HARBOUR, Plane, Shop
 from cli.simulation.reports import Report
-from services.geo_api.presence.crossing import Placed, crossed, may_cross
+from services.geo_api.presence.crossing import Placed, Way, crossed, may_cross
 from services.geo_api.presence.domain import ClosedBy, Fix, Visit, VisitState, closed
 from services.geo_api.presence.folding import Stays
 from services.geo_api.presence.matching import Fence, FenceIndex, FenceMatch
@@ -97,13 +97,9 @@ def judged(report: Report, matches: tuple[FenceMatch, ...], rule: ArrivalRule) -
 def crossings(index: FenceIndex, sent: Sequence[Report], rule: ArrivalRule) -> list[str]:
     """The stores that one subject passed through between two fixes, both outside."""
     ordered = sorted(sent, key=lambda report: (report.occurred_at, report.number))
-    ways = pairwise(Placed(position(report), report.occurred_at) for report in ordered)
-    return [
-        fence.store_id
-        for last, now in ways
-        if may_cross(last, now, rule)
-        for fence in crossed(index, last.spot, now.spot, rule)
-    ]
+    fixes = pairwise(Placed(position(report), report.occurred_at) for report in ordered)
+    ways = [Way(last.spot, now.spot) for last, now in fixes if may_cross(last, now, rule)]
+    return [match.fence.store_id for found in crossed(index, ways, rule) for match in found]
 
 
 class _Mind:

@@ -7,11 +7,11 @@ goes 400 m, and 70 m/s, which is as fast as a train on a line with stops.
 """
 
 import math
-from collections.abc import Container
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from services.geo_api.presence.fences import Fence, Fix
+from services.geo_api.presence.fences import FenceMatch, Fix
 from services.geo_api.presence.matching import FenceIndex
 from services.geo_api.presence.rule import ArrivalRule, Standing
 
@@ -28,6 +28,14 @@ class Placed(NamedTuple):
 
     spot: Fix
     at: datetime
+
+
+class Way(NamedTuple):
+    """From one fix to the next; ``seen`` are stores that the second is known not to be clear of."""
+
+    last: Fix
+    now: Fix
+    seen: Container[str] = ()
 
 
 def may_cross(last: Placed, now: Placed, rule: ArrivalRule) -> bool:
@@ -48,24 +56,35 @@ def may_cross(last: Placed, now: Placed, rule: ArrivalRule) -> bool:
     return metres - before - after <= FASTEST_MPS * pause.total_seconds()
 
 
-def crossed(
-    index: FenceIndex, last: Fix, now: Fix, rule: ArrivalRule, seen: Container[str] = ()
-) -> list[Fence]:
-    """The geofences that the straight way between two fixes leads through, both clear of them.
+def crossed(index: FenceIndex, ways: Sequence[Way], rule: ArrivalRule) -> list[list[FenceMatch]]:
+    """For each way the geofences it leads through, both its ends being clear of their stores.
 
-    ``seen`` are stores that the second fix is known not to be clear of.
+    By geofence_id, as measured from the way's end.
     """
-    found = [fence for fence in index.crossed(last, now) if fence.store_id not in seen]
-    clear = {
-        store_id: _is_clear(index, store_id, last, rule) and _is_clear(index, store_id, now, rule)
-        for store_id in {fence.store_id for fence in found}
-    }
-    return [fence for fence in found if clear[fence.store_id]]
+    met = index.crossed([(way.last, way.now) for way in ways])
+    asked = [
+        (n, store_id)
+        for n, (way, fences) in enumerate(zip(ways, met, strict=True))
+        for store_id in dict.fromkeys(fence.store_id for fence in fences)
+        if store_id not in way.seen
+    ]
+    now = index.measure_all([(store_id, ways[n].now) for n, store_id in asked])
+    last = index.measure_all([(store_id, ways[n].last) for n, store_id in asked])
+    found: list[list[FenceMatch]] = [[] for _ in ways]
+    for (n, _), at_now, at_last in zip(asked, now, last, strict=True):
+        way = ways[n]
+        if _is_clear(at_now, way.now, rule) and _is_clear(at_last, way.last, rule):
+            found[n] += [match for match in at_now if match.fence in met[n]]
+    return [sorted(of_way, key=_by_geofence) for of_way in found]
 
 
-def _is_clear(index: FenceIndex, store_id: str, spot: Fix, rule: ArrivalRule) -> bool:
-    standings = (rule.stand(m, spot.accuracy_m)[0] for m in index.measure(store_id, spot))
+def _is_clear(matches: Iterable[FenceMatch], spot: Fix, rule: ArrivalRule) -> bool:
+    standings = (rule.stand(match, spot.accuracy_m)[0] for match in matches)
     return all(standing is Standing.OUTSIDE for standing in standings)
+
+
+def _by_geofence(match: FenceMatch) -> str:
+    return match.fence.geofence_id
 
 
 def _metres(start: Fix, end: Fix) -> float:

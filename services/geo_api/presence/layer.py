@@ -136,10 +136,14 @@ class Layer:
     def _measure_one(self, store_id: str, fix: Fix) -> tuple[FenceMatch, ...]:
         return self._answer(alone.near(self._table, fix, self._of_store(store_id)), math.inf)
 
-    def crossed(self, start: Fix, end: Fix) -> list[Fence]:
-        """By geofence_id."""
-        met = sorted(ways.crossed(self._table, start, end), key=self._ranks.__getitem__)
-        return [self._fences[number] for number in met]
+    def crossed(self, asked: Sequence[tuple[Fix, Fix]]) -> list[list[Fence]]:
+        """By way, then by geofence_id."""
+        if len(asked) <= _FEW:
+            met = [ways.crossed(self._table, *ends) for ends in asked]
+        else:
+            met = ways.all_crossed(self._table, asked)
+        rank = self._ranks.__getitem__
+        return [[self._fences[number] for number in sorted(of_way, key=rank)] for of_way in met]
 
     def _answer(
         self, measured: Iterable[tuple[int, Measure]], reach: float

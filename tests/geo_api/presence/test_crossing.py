@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.geo_api.presence.crossing import Placed, crossed, may_cross
+from services.geo_api.presence.crossing import Placed, Way, crossed, may_cross
 from services.geo_api.presence.matching import Fence, FenceIndex, Fix
 from services.geo_api.presence.rule import DEFAULT_RULE, PLAIN_RULE
 from shared.geo import Circle, LonLat, Shape
@@ -30,7 +30,8 @@ def square(side_m: float, lon: float = LON) -> Shape:
 
 
 def ids(index: FenceIndex, last: Fix, now: Fix) -> list[str]:
-    return [fence.geofence_id for fence in crossed(index, last, now, DEFAULT_RULE)]
+    [found] = crossed(index, [Way(last, now)], DEFAULT_RULE)
+    return [match.fence.geofence_id for match in found]
 
 
 @pytest.mark.parametrize("shape", [Circle(LonLat(LON, LAT), 50), square(100)])
@@ -56,7 +57,7 @@ def test_both_ends_must_be_clear_of_the_fence() -> None:
     assert ids(index, place(-81, 0), place(81, 0)) == ["f000000"]
     assert ids(index, place(-79, 0), place(81, 0)) == []
     assert ids(index, place(-81, 0), place(0, 0)) == []
-    assert crossed(index, place(-51, 0), place(51, 0), PLAIN_RULE)
+    assert crossed(index, [Way(place(-51, 0), place(51, 0))], PLAIN_RULE)[0]
 
 
 def test_a_store_of_which_a_fence_was_not_left_is_not_crossed() -> None:

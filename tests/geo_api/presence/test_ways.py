@@ -24,9 +24,9 @@ def beside(east: float, north: float, lon: float = LON, lat: float = LAT) -> Fix
 
 
 def ids(index: FenceIndex, start: Fix, end: Fix) -> list[str]:
-    found = [fence.geofence_id for fence in index.crossed(start, end)]
-    assert found == [fence.geofence_id for fence in index.crossed(end, start)]
-    return found
+    there, back = index.crossed([(start, end), (end, start)])
+    assert there == back
+    return [fence.geofence_id for fence in there]
 
 
 def test_a_way_crosses_what_lies_on_it_but_not_what_an_end_of_it_is_in() -> None:
@@ -106,6 +106,7 @@ def test_an_outline_is_crossed_where_postgis_finds_that_the_way_meets_it(
         ways = shapely.to_wkb(shapely.linestrings(ends)).tolist()
         theirs = postgis.ask(MEETS, shapely.to_wkb(joined), ways)
         index = index_of(area)
+        asked_at_once = []
         for way, meets in zip(ends, theirs, strict=True):
             turned = way - [360, 0] * (way[:, :1] > 180)
             fixes = [Fix(x, y, 0) for x, y in turned.tolist()]
@@ -113,6 +114,9 @@ def test_an_outline_is_crossed_where_postgis_finds_that_the_way_meets_it(
             expected = meets and not first.inside and not last.inside
             assert (ids(index, fixes[0], fixes[1]) == ["f000000"]) is expected
             met, asked = met + expected, asked + 1
+            asked_at_once.append((fixes[0], fixes[1]))
+        one_by_one = [found for way in asked_at_once for found in index.crossed([way])]
+        assert index.crossed(asked_at_once) == one_by_one
     assert 0.1 < met / asked < 0.9
 
 
@@ -129,11 +133,15 @@ def test_among_many_fences_those_are_crossed_that_are_crossed_when_they_stand_al
         at = beside(east, north, lon)
         shapes.append(random_outline(random, 0.003, lon=at.lon, lat=at.lat))
     together, apart = index_of(*shapes), [index_of(shape) for shape in shapes]
-    crossed = 0
+    crossed: list[list[str]] = []
+    ways = []
     for spread in (60, 400, 3_000):
         for ends in random.normal(0, spread, (25, 2, 2)).tolist():
             start, end = (beside(east, north, lon) for east, north in ends)
             found = ids(together, start, end)
             assert found == [f"f{n:06}" for n, one in enumerate(apart) if ids(one, start, end)]
-            crossed += len(found)
-    assert crossed > 100
+            crossed.append(found)
+            ways.append((start, end))
+    assert sum(map(len, crossed)) > 100
+    at_once = together.crossed(ways)
+    assert [[fence.geofence_id for fence in found] for found in at_once] == crossed

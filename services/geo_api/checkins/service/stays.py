@@ -17,7 +17,7 @@ from services.geo_api.checkins.service.tracks import Known, Tracks, load, mindin
 from services.geo_api.evidence.domain import GREATEST_CONFIDENCE, OF_GRADE, Evidence
 from services.geo_api.offers.domain import Presence
 from services.geo_api.places.schedules import in_force
-from services.geo_api.presence.crossing import Placed, crossed, may_cross
+from services.geo_api.presence.crossing import Placed, Way, crossed, may_cross
 from services.geo_api.presence.domain import Change, Transition, Visit, transitions
 from services.geo_api.presence.matching import Fence, FenceMatch
 from services.geo_api.presence.rule import DEFAULT_RULE, ArrivalRule
@@ -135,6 +135,19 @@ def _add_fences_crossed(
     rule: ArrivalRule, outcomes: Sequence[Outcome], before: _Before, fences: FencesInForce
 ) -> None:
     """Add to each outcome the fences that its subject passed through since the fix before."""
+    came = [*_ways(rule, outcomes, before)]
+    for (outcome, _), found in zip(
+        came, crossed(fences.index, [way for _, way in came], rule), strict=True
+    ):
+        at = outcome.check_in.occurred_at
+        passed = [match for match in found if _in_force(match.fence, fences, at)]
+        if passed:
+            outcome.matches = [*outcome.matches, *((m, Transition.CROSS) for m in passed)]
+
+
+def _ways(
+    rule: ArrivalRule, outcomes: Sequence[Outcome], before: _Before
+) -> Iterator[tuple[Outcome, Way]]:
     places = [placed(outcome.check_in) for outcome in outcomes]
     for outcome, here in zip(outcomes, places, strict=True):
         before.note(outcome.check_in.key, here)
@@ -142,15 +155,10 @@ def _add_fences_crossed(
         if now is None or not outcome.counts:
             continue
         last = before.of(outcome.check_in.key, now.at)
-        if last is None or not may_cross(last, now, rule):
-            continue
-        verdict = outcome.verdict
-        seen = verdict.arrives | verdict.tentative | verdict.uncertain
-        for fence in crossed(fences.index, last.spot, now.spot, rule, seen):
-            if _in_force(fence, fences, now.at):
-                measured = fences.index.measure(fence.store_id, now.spot)
-                own = [match for match in measured if match.fence is fence]
-                outcome.matches = [*outcome.matches, *((match, Transition.CROSS) for match in own)]
+        if last is not None and may_cross(last, now, rule):
+            verdict = outcome.verdict
+            seen = verdict.arrives | verdict.tentative | verdict.uncertain
+            yield outcome, Way(last.spot, now.spot, seen)
 
 
 def _in_force(fence: Fence, fences: FencesInForce, at: datetime) -> bool:

@@ -11,9 +11,10 @@ from fastapi import APIRouter, FastAPI, Request
 from pydantic import Field
 
 from shared.access import allow, public
+from shared.app import Service
 from shared.auth import Principal, Role, TokenVerifier
 from shared.errors import Conflict
-from shared.http import APP_OPTIONS, instrument
+from shared.http import instrument
 from shared.idempotency import IdempotencyKey
 from shared.keys import load_geo_keys
 from shared.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor
@@ -99,9 +100,10 @@ async def wait() -> None:
     await asyncio.sleep(30)
 
 
-def build_app(keys: Path, **settings: Any) -> FastAPI:
-    app = FastAPI(**APP_OPTIONS)
-    app.include_router(router)
+def build_app(keys: Path, *more: APIRouter, **settings: Any) -> FastAPI:
+    app = Service()
+    for part in (router, *more):
+        app.include_router(part)
     chosen = ServiceSettings(keys_dir=keys / "geo", **settings)
     app.state.verifier = TokenVerifier(load_geo_keys(keys / "geo").public)
     app.state.limiter = chosen.limiter()

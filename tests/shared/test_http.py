@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 from asgi_lifespan import LifespanManager
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from shared.access_log import MAX_WAITING, AccessLog
 from shared.http import CLIENT_GONE, Platform
@@ -167,15 +167,14 @@ async def test_unknown_addresses_make_one_series(probe: httpx.AsyncClient) -> No
 class LoggedApp:
     """The probe with its access log in a buffer."""
 
-    def __init__(self, keys: Path) -> None:
-        self.app = build_app(keys)
+    def __init__(self, keys: Path, *more: APIRouter) -> None:
+        self.app = build_app(keys, *more)
         self.stream = io.BytesIO()
         self.log = AccessLog("probe", self.stream)
         self.app.middleware_stack = self.app.build_middleware_stack()
-        platform: Any = self.app.middleware_stack
-        while not isinstance(platform, Platform):
-            platform = platform.app
-        platform._access_log = self.log
+        assert isinstance(self.app.middleware_stack, Platform)
+        self.platform = self.app.middleware_stack
+        self.platform._access_log = self.log
 
     def lines(self) -> list[dict[str, Any]]:
         self.log.flush()

@@ -226,9 +226,6 @@ class OfferBook:
         return [found[offer_id] for offer_id in sorted(found)]
 
 
-EMPTY_BOOK = OfferBook(0, ())
-
-
 class Candidate(NamedTuple):
     """An offer at a store where the check-in of ``situation`` is inside."""
 

@@ -53,7 +53,6 @@ async def test_an_account_is_known_within_a_second_and_forgotten_when_it_is_clos
     assert (account.callback.aes_key, account.callback.mode) == (AES_KEY, Mode.SECURE)
     assert account.credentials is not None
     assert account.credentials.app_secret == APP_SECRET
-    assert live.current.by_app_id[APP_ID] is account
 
     async with database.begin() as connection:
         await service.close(connection, AccountRows(storage), "tea", NOW + timedelta(hours=1))

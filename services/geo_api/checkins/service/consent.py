@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import orjson
-
 from services.geo_api.checkins.domain import CheckIn
-from services.geo_api.checkins.service.outcome import Outcome, Tools
+from services.geo_api.checkins.service.outcome import Outcome
 from services.geo_api.subjects.domain import (
     NotRecorded,
     SubjectState,
@@ -24,13 +22,13 @@ class Admission:
     """What the judgement under the lock gives.
 
     ``admitted`` may be kept; ``refused`` not, with the reason; ``forgotten`` are subjects
-    whose rows this transaction made for nothing; ``told`` are sealed identities of new ones.
+    whose rows this transaction made for nothing; ``told`` are identities not told of before.
     """
 
     admitted: list[Outcome]
     refused: list[tuple[CheckIn, NotRecorded]]
     forgotten: list[UUID]
-    told: Mapping[UUID, bytes]
+    told: Mapping[UUID, Identity]
 
 
 def speaks_for_itself(check_in: CheckIn) -> bool:
@@ -44,11 +42,7 @@ def without_consent(check_in: CheckIn, state: SubjectState | None) -> NotRecorde
     return verdict if isinstance(verdict, NotRecorded) else None
 
 
-def admit(
-    tools: Tools,
-    check_ins: Sequence[CheckIn],
-    states: Mapping[UUID, SubjectState],
-) -> Admission:
+def admit(check_ins: Sequence[CheckIn], states: Mapping[UUID, SubjectState]) -> Admission:
     """Judge check-ins whose subjects are locked."""
     admitted: list[Outcome] = []
     refused: list[tuple[CheckIn, NotRecorded]] = []
@@ -60,19 +54,12 @@ def admit(
             admitted.append(Outcome(check_in, verdict))
     kept = {outcome.check_in.subject_id for outcome in admitted}
     forgotten = [s for s, state in states.items() if state.is_new and s not in kept]
-    identities = {
+    told = {
         o.check_in.subject_id: o.check_in.identity
         for o in admitted
         if o.check_in.identity and not states[o.check_in.subject_id].identity_told
     }
-    told = {subject: seal_identity(tools, identity) for subject, identity in identities.items()}
     return Admission(admitted, refused, forgotten, told)
-
-
-def seal_identity(tools: Tools, identity: Identity) -> bytes:
-    """``["namespace","issuer","value"]``, readable by member_api alone."""
-    parts = [identity.namespace.value, identity.issuer, identity.value]
-    return tools.keys.sealing.seal(orjson.dumps(parts))
 
 
 def _judge(check_in: CheckIn, state: SubjectState | None) -> Vouch | NotRecorded:

@@ -42,6 +42,7 @@ from shared.contracts.events import Lifecycle
 from shared.direct import run_together
 from shared.errors import Malformed, Refusal
 from shared.idempotency import KeyReused
+from shared.identity import Identity
 
 Results = dict[Key, Answer | Refusal]
 
@@ -147,7 +148,7 @@ class Group:
         )
         await self._repeat(repository.receipts(decided))
         fresh = [check_in for check_in in hopeful if check_in.key not in self.results]
-        admission = admit(self.tools, fresh, states)
+        admission = admit(fresh, states)
         for check_in, reason in admission.refused:
             self._forget(check_in, reason, states[check_in.subject_id])
         await subjects.forget(connection, admission.forgotten)
@@ -160,7 +161,7 @@ class Group:
         connection: AsyncConnection,
         outcomes: list[Outcome],
         read: UnderLock,
-        told: Mapping[UUID, bytes],
+        told: Mapping[UUID, Identity],
     ) -> None:
         states = read.states
         outcomes.sort(key=lambda o: (o.check_in.occurred_at, o.check_in.check_in_id))

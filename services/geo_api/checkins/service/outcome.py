@@ -21,6 +21,7 @@ from services.geo_api.presence.verdict import NOWHERE, Verdict, Zoned
 from services.geo_api.subjects.domain import SubjectState, Vouch
 from services.geo_api.trust.domain import FULL, Trust
 from shared.feed.tables import FeedTables
+from shared.identity import Identity
 from shared.keys import GeoKeys
 
 
@@ -105,10 +106,10 @@ class Decided:
     """A group on its way to the tables.
 
     ``outcomes`` are ordered by occurrence, ``states`` are the locked subjects, ``told`` the
-    sealed identities of subjects that were not told of before.
+    identities that member_api was not told of before.
     """
 
     outcomes: Sequence[Outcome]
     tracks: Mapping[UUID, Track]
     states: Mapping[UUID, SubjectState]
-    told: Mapping[UUID, bytes]
+    told: Mapping[UUID, Identity]

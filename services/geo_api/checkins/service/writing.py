@@ -1,6 +1,5 @@
 """Writing a decided group: check-ins, visits, subjects, answers and events, a statement each."""
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from uuid import UUID
@@ -23,11 +22,13 @@ from services.geo_api.presence import repository as presence
 from services.geo_api.presence.events import visit_events
 from services.geo_api.presence.track import Track
 from services.geo_api.subjects import repository as subjects
+from services.geo_api.subjects.telling import identity_observed
 from services.geo_api.trust import repository as sightings
 from shared.contracts.events import EventType
 from shared.direct import Statement
 from shared.feed.outbox import PreparedEvent, enqueuing
-from shared.sealing import StorageKey
+from shared.identity import Identity
+from shared.sealing import SealingKey, StorageKey
 
 
 async def statements(tools: Tools, decided: Decided) -> list[Statement]:
@@ -49,7 +50,7 @@ async def statements(tools: Tools, decided: Decided) -> list[Statement]:
             [(o.sighted_as, o.check_in.subject_id) for o in outcomes if o.sighted_as is not None],
             max(outcome.check_in.received_at for outcome in outcomes),
         ),
-        *enqueuing(tools.feed_tables, [*_events(outcomes, decided.told)]),
+        *enqueuing(tools.feed_tables, [*_events(tools.keys.sealing, outcomes, decided.told)]),
         *planning(tools.writers, _won(outcomes)),
     ]
 
@@ -126,10 +127,12 @@ def _seen(decided: Decided, exact: SealedPlaces) -> list[subjects.Seen]:
     return seen
 
 
-def _events(outcomes: Sequence[Outcome], told: Mapping[UUID, bytes]) -> Iterator[PreparedEvent]:
-    first_received = {o.check_in.subject_id: o.check_in for o in reversed(outcomes)}
-    for subject, box in told.items():
-        yield _identity_observed(first_received[subject], box)
+def _events(
+    sealing: SealingKey, outcomes: Sequence[Outcome], told: Mapping[UUID, Identity]
+) -> Iterator[PreparedEvent]:
+    first = {o.check_in.subject_id: o.check_in for o in reversed(outcomes)}
+    for subject, identity in told.items():
+        yield identity_observed(sealing, subject, identity, first[subject].received_at)
     for outcome in outcomes:
         yield _check_in(outcome)
         yield from visit_events(outcome.changes, outcome.check_in.received_at)
@@ -137,17 +140,6 @@ def _events(outcomes: Sequence[Outcome], told: Mapping[UUID, bytes]) -> Iterator
             yield _coupon_granted(outcome.check_in, coupon)
         if outcome.invitation is not None:
             yield _invitation_shown(outcome, outcome.invitation)
-
-
-def _identity_observed(check_in: CheckIn, box: bytes) -> PreparedEvent:
-    return tell(
-        EventType.IDENTITY_OBSERVED,
-        check_in.subject_id,
-        "1",
-        time=check_in.received_at,
-        received_at=check_in.received_at,
-        data={"sealed": base64.b64encode(box).decode()},
-    )
 
 
 def _check_in(outcome: Outcome) -> PreparedEvent:

@@ -31,7 +31,7 @@ _CONFIGURATION = Template(Path(__file__).with_name("postgresql.conf").read_text(
 DURABLE = "fsync = on\nsynchronous_commit = on\nfull_page_writes = on\nshared_buffers = 512MB\n"
 THROW_AWAY = (
     "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nshared_buffers = 256MB\n"
-    "max_connections = 400\n"
+    "max_connections = 400\nmax_wal_size = 256MB\nwal_level = minimal\nmax_wal_senders = 0\n"
 )
 """For databases of tests only: a crash loses them, and several tests race with crowds at once."""
 

@@ -5,6 +5,7 @@ this run and removed after it.
 """
 
 import argparse
+import contextlib
 import fcntl
 import filecmp
 import os
@@ -16,8 +17,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import IO
 
 from cli import processes
 from cli.cluster import THROW_AWAY, Cluster, owner_of
@@ -27,6 +31,9 @@ from cli.output import CommandFailed, Output
 _DEV_LOCK = PROJECT / "requirements-dev.lock"
 _TERMINATED = 143
 _FOLDER = "solomo-test-"
+_MEMORY = Path("/dev/shm")  # noqa: S108  (each run makes a folder of its own there)
+_ROOM_BYTES = 4 << 30
+"""Several times what the databases of all tests take."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,10 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
+    """The types are checked while the tests run, which now and then leave a processor idle."""
     began = time.monotonic()
     _install_tools(output)
-    results = {name: _check(name, command, output) for name, command in _checks().items()}
-    results["tests"] = _tests(arguments, output)
+    with ExitStack() as stack:
+        checks = {name: stack.enter_context(_started(what)) for name, what in _checks().items()}
+        types = checks.pop("types")
+        results = {name: check.passed(name, output) for name, check in checks.items()}
+        results["tests"] = _tests(arguments, output)
+        results["types"] = types.passed("types", output)
     passed = all(results.values())
     took_s = round(time.monotonic() - began, 1)
     output.result({"passed": passed, "steps": results, "took_s": took_s})
@@ -56,23 +68,35 @@ def _checks() -> dict[str, Sequence[str]]:
     }
 
 
-def _check(name: str, command: Sequence[str], output: Output) -> bool:
-    began = time.monotonic()
-    done = subprocess.run(
-        command,
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    took_s = time.monotonic() - began
-    passed = done.returncode == 0
-    output.step(f"{'ok    ' if passed else 'FAILED'}  {name:<10} {took_s:6.1f} s")
-    if not passed:
-        output.step(done.stdout.rstrip())
-    return passed
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A program that judges the code, running beside whatever goes on meanwhile."""
+
+    process: subprocess.Popen[bytes]
+    said: IO[bytes]
+
+    def passed(self, name: str, output: Output) -> bool:
+        """Wait for its end and tell it, with all that it said if it found a fault."""
+        passed = self.process.wait() == 0
+        output.step(f"{'ok    ' if passed else 'FAILED'}  {name}")
+        if not passed:
+            self.said.seek(0)
+            output.step(self.said.read().decode(errors="replace").rstrip())
+        return passed
+
+
+@contextmanager
+def _started(command: Sequence[str]) -> Iterator[_Check]:
+    """Start a check; should the run be broken off, it ends with it."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+        )
+        try:
+            yield _Check(process, said)
+        finally:
+            process.kill()
+            process.wait()
 
 
 _TWO_PROCESSES = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
@@ -88,6 +112,8 @@ def _tests(arguments: argparse.Namespace, output: Output) -> bool:
     with _database_server(output) as url:
         environment = {**os.environ, "SOLOMO_TEST_DATABASE_URL": url, "PYTHONPATH": str(PROJECT)}
         environment.pop("SOLOMO_DATABASE_URL", None)
+        # What many processes load, of the tests and of the programs they start, is compiled once.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         stdout = sys.stderr if output.as_json else None
         code = subprocess.run(
             command,
@@ -109,7 +135,7 @@ def _database_server(output: Output) -> Iterator[str]:
         return
     _sweep()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_place()))
     folder.chmod(0o711)
     directory = folder / "postgres"
     cluster = Cluster(
@@ -128,9 +154,19 @@ def _database_server(output: Output) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _place() -> Path:
+    """In memory where it has room: a new database is hundreds of files, dear to make on a disk."""
+    with contextlib.suppress(OSError):
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        available = int(lines["MemAvailable"].split()[0]) * 1024
+        if min(available, shutil.disk_usage(_MEMORY).free) >= _ROOM_BYTES:
+            return _MEMORY
+    return Path(tempfile.gettempdir())
+
+
 def _sweep() -> None:
     """Remove what killed runs left: servers whose folder names a process that is gone."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+    for folder in chain(*(p.glob(f"{_FOLDER}*") for p in (_MEMORY, Path(tempfile.gettempdir())))):
         owner = folder.name.removeprefix(_FOLDER).partition("-")[0]
         if owner.isdecimal() and not processes.is_alive(int(owner)):
             servers = processes.working_in(folder / "postgres")

@@ -44,11 +44,16 @@ def drawn(geometry: Polygonal) -> tuple[Outlines, Polygonal]:
 
 
 def places(random: np.random.Generator, plane: Polygonal) -> Floats:
-    """All around, the middle itself, vertices, feet on edges, and in line with vertices."""
+    """All around, the middle itself, vertices, feet on edges, and in line with vertices.
+
+    Of an outline with hundreds of alike vertices some are enough, from all along it.
+    """
     corners = shapely.get_coordinates(plane)
     size = np.abs(corners).max()
     shares_of = random.uniform(0, 1, (len(corners) - 1, 1))
     feet = corners[:-1] + shares_of * np.diff(corners, axis=0)
+    some = slice(None, None, 7 if len(corners) > 300 else 1)  # odd: both ends of the teeth
+    corners, feet = corners[some], feet[some]
     around = random.normal(0, size, (60, 2))
     rays = corners * random.uniform(0.2, 2, (len(corners), 1))
     return np.vstack((around, around / 50, [[0, 0]], corners, feet, rays))

@@ -21,6 +21,7 @@ from alembic import command
 from alembic.config import Config
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
+from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
 from shared.auth import Role, mint_operator_token
@@ -53,8 +54,17 @@ LONGEST = (
     "tests/member_api/timeline/test_any_order.py",
 )
 
-QUICK_WITHOUT = ("test_bad_input_names_its_field_and_changes_nothing",)
-"""A database and a service for each of fifteen inputs: left to the full run."""
+
+QUICK_EXAMPLES = 30
+"""Of a property; the full run takes Hypothesis's own number, 100."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A property holds or not, however slow the machine is; a quick run tries fewer examples."""
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("full", patient)
+    settings.register_profile("quick", patient, max_examples=QUICK_EXAMPLES)
+    settings.load_profile("quick" if config.option.markexpr == "not slow" else "full")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -66,13 +76,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))  # stable: else in their order
     for item in items:
         needs_database = "superuser_url" in getattr(item, "fixturenames", ())
-        if needs_database and not _guards_the_main_job(item):
+        if needs_database and not item.nodeid.startswith(QUICK_WITH_DATABASE):
             item.add_marker("slow")
-
-
-def _guards_the_main_job(item: pytest.Item) -> bool:
-    name = getattr(item, "originalname", item.name)
-    return item.nodeid.startswith(QUICK_WITH_DATABASE) and name not in QUICK_WITHOUT
 
 
 @dataclass(frozen=True)

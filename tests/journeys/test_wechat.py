@@ -193,6 +193,7 @@ async def test_from_the_poster_to_the_member(
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_taking_the_location_permission_back_forgets_where_she_was(
     journey: Journey, geo: httpx.AsyncClient
 ) -> None:
@@ -218,6 +219,7 @@ async def test_taking_the_location_permission_back_forgets_where_she_was(
     assert refused.json()["check_in"]["status"] == "not_recorded"
 
 
+@pytest.mark.slow
 async def test_closing_her_wechat_account_erases_her(journey: Journey) -> None:
     await journey.act("scan", SERVICE, scene=SCENE)
     await journey.rehearsal.member("mei")

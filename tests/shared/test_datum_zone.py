@@ -129,6 +129,7 @@ def by_an_edge(area: Polygon | MultiPolygon) -> st.SearchStrategy[tuple[float, f
     return st.builds(point, st.integers(0, last), st.sampled_from([0.0, 0.3]), step, step)
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_the_zone_is_that_of_four_time_zones(
     outlines: list[Polygon], area: Polygon | MultiPolygon, data: st.DataObject

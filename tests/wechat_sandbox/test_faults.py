@@ -79,7 +79,7 @@ async def test_a_cut_connection_is_one_for_the_client_and_the_next_call_works(
 async def test_a_slow_answer_comes_in_the_end(served: httpx.AsyncClient, world: World) -> None:
     await order(served, kind="slow", seconds=0.4, left=2)
     with pytest.raises(httpx.ReadTimeout):
-        await served.get(IPS, params=asked(world), timeout=0.1)
+        await served.get(IPS, params=asked(world), timeout=httpx.Timeout(5, read=0.1))
     assert "ip_list" in (await served.get(IPS, params=asked(world))).json()
 
 

@@ -67,14 +67,15 @@ async def test_a_slow_cutting_failing_or_redirecting_callback_is_asked_again(
     trouble: str | None,
 ) -> None:
     connected()
-    world.pusher.settings.total_s = 1.0
+    if isinstance(answer, float):
+        world.pusher.settings.total_s = 1.0
     callback.answers = [answer]
     await phone("mei", "follow")
     await settled(world)
     (push,) = world.pusher.pushes
     assert push.state == "acknowledged"
     assert [attempt.trouble for attempt in push.attempts] == [trouble, None]
-    assert push.attempts[0].took_s < 2.5
+    assert push.attempts[0].took_s < 5.0  # it did not wait for the slow one
 
 
 async def test_a_callback_that_is_down_is_asked_three_times(

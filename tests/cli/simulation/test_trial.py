@@ -58,6 +58,7 @@ def test_a_visit_that_the_order_changes_is_counted() -> None:
     assert _changed_by_order(person.sent, visits[1:], DEFAULT_RULE, until) == 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_and_another_one_others(trial: Trial) -> None:
     steps: list[None] = []
     again = run_trial(SMALL, advance=lambda: steps.append(None))
@@ -66,6 +67,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others(trial: Tria
     assert run_trial(replace(SMALL, seed=6, walkers=4)).document() != trial.document()
 
 
+@pytest.mark.slow
 def test_a_rule_that_is_tried_leads_and_has_scores_beside_the_usual_ones(trial: Trial) -> None:
     rules = rules_with([("worst_arrival_accuracy_m", "30"), ("corroborated_within_s", "60")])
     tried = run_trial(SMALL, rules)

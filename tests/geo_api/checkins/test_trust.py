@@ -72,8 +72,9 @@ async def test_a_device_that_jumps_is_told_by_its_speed(
     geo: httpx.AsyncClient, server: dict[str, str]
 ) -> None:
     who = person("jumper")
-    await doubts(geo, server, subject=who, latitude=north(50_000), occurred_at=ago(minutes=2))
-    found = await doubts(geo, server, subject=who, occurred_at=ago(minutes=1))
+    before, after = ago(minutes=2), ago(minutes=1)
+    await doubts(geo, server, subject=who, latitude=north(50_000), occurred_at=before)
+    found = await doubts(geo, server, subject=who, occurred_at=after)
     assert list(found) == ["jumped_single_device"]
     assert found["jumped_single_device"]["speed_mps"] == pytest.approx(833, rel=0.01)
     assert found["jumped_single_device"]["distance_m"] == pytest.approx(50_000, rel=0.01)

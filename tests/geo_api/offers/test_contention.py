@@ -156,6 +156,7 @@ async def drop_the_second_wall(database: Database) -> None:
         )
 
 
+@pytest.mark.slow
 async def test_the_same_rush_gives_too_much_away_when_guard_and_constraint_are_gone(
     many: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +170,7 @@ async def test_the_same_rush_gives_too_much_away_when_guard_and_constraint_are_g
     assert (await issued(many))[1] > UNITS
 
 
+@pytest.mark.slow
 async def test_the_constraint_alone_still_holds_the_cap(
     many: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -210,7 +210,7 @@ def test_an_earlier_fix_inside_moves_the_entry_and_raises_the_revision() -> None
     assert visit.revision == 2
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings().max_examples)
 @given(day=days(), closings=endings(), order=st.randoms(use_true_random=False))
 def test_any_order_of_arrival_gives_the_same_visits(
     day: list[Fix], closings: list[Closing], order: Random
@@ -220,7 +220,7 @@ def test_any_order_of_arrival_gives_the_same_visits(
     assert facts(taken(shuffled, *closings).visits.values()) == facts(fold(day, *closings))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(day=days(), closings=endings(), order=st.randoms(use_true_random=False))
 def test_a_closing_that_becomes_known_last_gives_the_same_visits(
     day: list[Fix], closings: list[Closing], order: Random

@@ -81,6 +81,7 @@ def test_the_plain_rule_gives_the_stated_first_visits(
         assert found[: len(place["first_visits"])] == place["first_visits"]
 
 
+@pytest.mark.slow
 def test_the_default_rule_flaps_less_and_loses_no_dwell(
     places: list[dict[str, Any]], plain: Visits, default: Visits
 ) -> None:

@@ -52,7 +52,7 @@ def places(random: np.random.Generator, plane: Polygonal) -> Floats:
     size = np.abs(corners).max()
     shares_of = random.uniform(0, 1, (len(corners) - 1, 1))
     feet = corners[:-1] + shares_of * np.diff(corners, axis=0)
-    some = slice(None, None, 7 if len(corners) > 300 else 1)  # odd: both ends of the teeth
+    some = slice(None, None, 13 if len(corners) > 300 else 1)  # odd: both ends of the teeth
     corners, feet = corners[some], feet[some]
     around = random.normal(0, size, (60, 2))
     rays = corners * random.uniform(0.2, 2, (len(corners), 1))

@@ -88,6 +88,7 @@ def without_guard(statement: TextClause) -> TextClause:
     return text(sql.replace(guard, "AND CAST(:now AS timestamptz) IS NOT NULL"))
 
 
+@pytest.mark.slow
 async def test_the_same_race_redeems_twice_when_guard_and_constraint_are_gone(
     wide: FastAPI, till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,8 @@ class TokenServer:
     """``asked`` counts requests by path; a forced stable_token counts as ``forced``.
 
     ``refuses_all``: no token is ever the latest. ``refusal`` is what the token APIs answer instead
-    of one, ``status`` with which status. ``delay_s`` is how long giving a token takes.
+    of one, ``status`` with which status. ``delay_s`` is how long giving a token takes;
+    while ``gate`` is clear none is given.
     """
 
     base: str = ""
@@ -29,6 +30,10 @@ class TokenServer:
     status: int = 200
     issued: int = 1
     lock: threading.Lock = field(default_factory=threading.Lock)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     @property
     def token(self) -> str:
@@ -50,6 +55,7 @@ class TokenServer:
 
     def _give(self, path: str, body: bytes) -> dict[str, Any]:
         time.sleep(self.delay_s)
+        self.gate.wait(60)
         if self.refusal is not None:
             return self.refusal
         with self.lock:

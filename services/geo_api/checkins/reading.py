@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
@@ -18,7 +17,7 @@ from services.geo_api.subjects.domain import Vouch
 from services.geo_api.subjects.schemas import SubjectIn
 from shared.auth import Principal, Role, read_signed
 from shared.contracts.events import ConsentReceipt
-from shared.datum import to_wgs84
+from shared.datum import Datum, to_wgs84
 from shared.errors import FieldFault, Malformed, Unauthenticated
 from shared.identity import Identity, normalise, subject_id
 from shared.keys import GeoKeys
@@ -27,8 +26,7 @@ from shared.lonlat import check_position
 _HASH_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(NamedTuple):
     """Reads check-ins of one caller, all received at one moment."""
 
     keys: GeoKeys
@@ -52,13 +50,13 @@ class Reader:
             kind=wire.kind,
             fix=fix,
             received=received,
-            datum=wire.datum.value,
+            datum=str(wire.datum),
             grade=wire.location_grade,
             occurred_at=wire.occurred_at,
             received_at=self.received_at,
             signals=_told(wire),
             vouch=None if isinstance(vouch, Malformed) else vouch,
-            source=self.principal.role.value,
+            source=str(self.principal.role),
             request_hash=self._hash(wire),
             overdue=unreadable or unknown or proven.fault or self._too_far_back(wire.occurred_at),
             proof=proven.proof,
@@ -70,8 +68,9 @@ class Reader:
         latitude, longitude, accuracy_m = wire.latitude, wire.longitude, wire.accuracy_m
         if latitude is None or longitude is None or accuracy_m is None:
             return None, None
-        check_position(latitude, longitude)
-        position = to_wgs84(longitude, latitude, wire.datum)
+        position = check_position(latitude, longitude)
+        if wire.datum is not Datum.WGS84:
+            position = to_wgs84(longitude, latitude, wire.datum)
         return Fix(position.lon, position.lat, accuracy_m), (latitude, longitude)
 
     def _hash(self, wire: CheckInIn) -> bytes:

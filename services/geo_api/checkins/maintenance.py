@@ -24,6 +24,7 @@ from services.geo_api.checkins.service.receipts import bare, opened, reduced
 from services.geo_api.checkins.service.settling import settle_closings
 from services.geo_api.places.domain import VisitsEnd
 from services.geo_api.places.service.lifecycle import end_visits_by_time
+from services.geo_api.presence import closing_rows
 from services.geo_api.presence.domain import ClosedBy
 from services.geo_api.presence.service import close_visits_of_store, expire_silent_visits
 from services.geo_api.tables import IDEMPOTENCY
@@ -152,6 +153,7 @@ class Maintenance:
             "partitions": (3600, self._partition),
             "idempotency": (3600, self._forget_keys),
             "sightings": (600, self._forget_sightings),
+            "closings": (3600, self._forget_closings),
             **self.further,
         }
 
@@ -273,6 +275,9 @@ class Maintenance:
 
     async def _forget_sightings(self, connection: AsyncConnection, now: datetime) -> int:
         return await prune(connection, now, _BATCH)
+
+    async def _forget_closings(self, connection: AsyncConnection, now: datetime) -> int:
+        return await closing_rows.prune(connection, now, _BATCH)
 
     async def _forget_keys(self, connection: AsyncConnection, now: datetime) -> int:
         expired = IDEMPOTENCY.delete().where(IDEMPOTENCY.c.expires_at <= now)

@@ -1,7 +1,7 @@
 """Every query of closings: when a store, or its geofences, ended the visits there."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +45,16 @@ _SETTLED = text("""
     WHERE store_id = :store AND at = :at AND closed_by = :closed_by
 """)
 
+_PRUNE = text("""
+    DELETE FROM geo.closings WHERE ctid IN (
+        SELECT ctid FROM geo.closings WHERE settled AND at < :horizon LIMIT :most
+    )
+""")
+
+KEPT = timedelta(days=90)
+"""For fixes that come late. Visits change for a week after their fixes were received; only a lone
+fix may be older, and then it is ended by the silence after it instead of by its store's closing."""
+
 
 async def note(connection: AsyncConnection, closing: Closing) -> None:
     """Keep it; the version of the index is added where the store has no geofences any more."""
@@ -76,3 +86,9 @@ async def settle(connection: AsyncConnection, closing: Closing) -> None:
     at, store_id, closed_by, _ = closing
     values = {"at": at, "store": store_id, "closed_by": closed_by.value}
     await connection.execute(_SETTLED, values)
+
+
+async def prune(connection: AsyncConnection, now: datetime, most: int) -> int:
+    """Forget at most ``most`` that were gone through long ago; how many they were."""
+    values = {"horizon": now - KEPT, "most": most}
+    return (await connection.execute(_PRUNE, values)).rowcount

@@ -442,6 +442,20 @@ async def test_devices_that_are_not_silent_do_not_keep_others_from_expiring(
     assert len(await state_of(geo, server, "open")) == 4
 
 
+async def test_closings_that_were_gone_through_are_forgotten_after_90_days(
+    database: "asyncpg.Connection[Any]", maintenance: Maintenance, clock: Moved
+) -> None:
+    long_ago = START - timedelta(days=90, seconds=1)
+    closings = [("old", long_ago, True), ("not yet", long_ago, False), ("of late", START, True)]
+    await database.executemany(
+        "INSERT INTO geo.closings (store_id, at, closed_by, settled) VALUES ($1, $2, 'store_closed', $3)",
+        closings,
+    )
+    assert await run(maintenance, "closings") == 1
+    left = await database.fetch("SELECT store_id FROM geo.closings ORDER BY 1")
+    assert [row["store_id"] for row in left] == ["not yet", "of late"]
+
+
 async def test_one_process_does_a_job_at_a_time(
     geo_app: FastAPI, maintenance: Maintenance, database: "asyncpg.Connection[Any]"
 ) -> None:

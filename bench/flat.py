@@ -59,9 +59,13 @@ INSERT INTO geo.geofence_versions
 SELECT id, 1, now(), 'bench', point, $3, '{}', 'wgs84', '{}' FROM place
 """
 
+_ID = """(lpad(to_hex((extract(epoch FROM received_at - ago) * 1000)::bigint), 12, '0')
+    || '7' || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid"""
+"""Of version 7, as that of a check-in was when it was made."""
+
 _NEW: dict[str, dict[str, str]] = {
-    "check_ins": {"check_in_id": "gen_random_uuid()", "occurred_at": "occurred_at - ago"},
-    "check_in_receipts": {"check_in_id": "gen_random_uuid()"},
+    "check_ins": {"check_in_id": _ID, "occurred_at": "occurred_at - ago"},
+    "check_in_receipts": {"check_in_id": _ID},
     "visits": {
         "visit_id": "gen_random_uuid()",
         "state": "'exited'",
@@ -140,6 +144,7 @@ class Bench:
             )
         await self.database.execute("TRUNCATE geo.outbox")
         await self.database.execute("VACUUM ANALYZE")
+        await self.database.execute("CHECKPOINT")  # what was copied is not written meanwhile
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from cli import processes
-from cli.cluster import Cluster, owner_of
+from cli.cluster import Cluster, buffers_mb, owner_of
 from cli.home import PROJECT, Home, Settings
 from cli.installation import prepare
 from cli.output import CommandFailed, Output
@@ -28,6 +28,13 @@ async def fetch(cluster: Cluster, statement: str) -> object:
         return await connection.fetchval(statement)
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize(("memory_mb", "buffers"), [(1_024, 512), (8_192, 1_024), (65_536, 2_048)])
+async def test_buffers_are_an_eighth_of_the_memory_within_limits(
+    memory_mb: int, buffers: int
+) -> None:
+    assert buffers_mb(memory_mb) == buffers
 
 
 async def test_a_cluster_killed_without_warning_keeps_what_was_committed() -> None:

@@ -10,10 +10,16 @@ from shared.auth import Role
 NOBODY = UUID(int=0)
 """Stands for the subject in ledger rows that outlive an erasure."""
 
+RECEIPTS = text("""
+    DELETE FROM geo.check_in_receipts AS r USING geo.check_ins AS c
+    WHERE c.subject_id = :subject
+        AND r.check_in_id = c.check_in_id AND r.subject_id = c.subject_id
+""")
+"""Found by the check-ins that they belong to: their key leads with the check-in."""
+
 _DELETIONS = [
     text(f"DELETE FROM geo.{table} WHERE subject_id = :subject")
     for table in (
-        "check_in_receipts",
         "check_ins",
         "visits",
         "visit_aliases",
@@ -44,7 +50,7 @@ _SIBLINGS = text("""
 
 async def erase(connection: AsyncConnection, subject: UUID) -> None:
     """Remove every row about a subject; redemptions stay as amounts of nobody."""
-    for statement in _DELETIONS:
+    for statement in (RECEIPTS, *_DELETIONS):
         await connection.execute(statement, {"subject": subject})
     await connection.execute(_ANSWERS, {"scope": f"{Role.MEMBER}:{subject}"})
     await connection.execute(_ANONYMISE, {"subject": subject, "nobody": NOBODY})

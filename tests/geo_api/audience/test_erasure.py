@@ -9,16 +9,20 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import make_url
 
-from services.geo_api.audience.repository import NOBODY
+from services.geo_api.audience.repository import NOBODY, RECEIPTS
 from services.geo_api.metadata import METADATA
 from tests.conftest import DatabaseUrls
 from tests.geo_api.checkins.audience import MemberVoice, erasure
+from tests.geo_api.plans import plan
 from tests.rows import MOMENT, bucket_for, columns_about_people, count, insert
 
+CHECK_IN = uuid4()
 RULES: dict[str, dict[str, Any]] = {
-    "check_ins": {"consent_purpose": "visit_history"},
+    "check_in_receipts": {"check_in_id": CHECK_IN},
+    "check_ins": {"check_in_id": CHECK_IN, "consent_purpose": "visit_history"},
     "coupons": {"state": "granted", "valid_until": MOMENT + timedelta(days=1)},
     "outbox": {"lane": 1},
     "outreach_messages": {"state": "waiting"},
@@ -27,7 +31,7 @@ RULES: dict[str, dict[str, Any]] = {
     "wechat_grants": {"state": "open"},
     "wechat_pushes": {"state": "waiting"},
 }
-"""What the constraints of tables ask for."""
+"""What the constraints of tables ask for, and that a receipt is that of a check-in."""
 
 
 @pytest.fixture
@@ -69,3 +73,12 @@ async def test_an_erasure_leaves_nothing_of_a_subject_in_any_table(
     assert all(rows for (_, subject), rows in left.items() if subject == other)
     of_nobody = {name for (name, subject), rows in left.items() if subject == NOBODY and rows}
     assert of_nobody == {"redemptions"}
+
+
+async def test_the_receipts_of_a_subject_are_found_without_reading_those_of_others(
+    geo_app: FastAPI,
+) -> None:
+    async with geo_app.state.database.begin() as connection:
+        nodes = await plan(connection, RECEIPTS, {"subject": uuid4()})
+    assert "Seq Scan" not in {node["Node Type"] for node in nodes}
+    assert "pk_check_in_receipts" in {node.get("Index Name") for node in nodes}

@@ -18,10 +18,11 @@ import asyncpg
 import orjson
 from sqlalchemy import TextClause
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.connecting import connect
-from shared.db import CONNECT_TIMEOUT_S, driver_address, session_settings
+from shared.db import CONNECT_TIMEOUT_S, Database, driver_address, session_settings
 
 _DIALECT = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 _NUMBER = re.compile(r"\$(\d+)")
@@ -169,6 +170,30 @@ class OwnConnection:
                 decoder=orjson.loads,
             )
         return driver
+
+
+@asynccontextmanager
+async def borrowed(database: Database) -> AsyncIterator[AsyncConnection]:
+    """A transaction like that of ``OwnConnection``, on a connection of the pool.
+
+    Raises what SQLAlchemy would.
+    """
+    async with database.engine.connect() as pooled:
+        driver: Driver = cast("Any", await pooled.get_raw_connection()).driver_connection
+        try:
+            await driver.execute("BEGIN")
+            yield cast("AsyncConnection", Direct(driver))
+            await _commit(driver)
+        except BaseException as error:
+            await _roll_back(driver)
+            is_lost = driver.is_closed()
+            if is_lost:
+                await pooled.invalidate()
+            if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+                raise DBAPIError(
+                    None, None, error, hide_parameters=True, connection_invalidated=is_lost
+                ) from error
+            raise
 
 
 async def _commit(driver: "Driver") -> None:

@@ -3,15 +3,19 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from shared.db import Database
+from shared.direct import borrowed
 from shared.errors import Unavailable
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 ATTEMPTS = 6
 _LOST_A_RACE = frozenset({"40P01", "40001"})
@@ -27,10 +31,23 @@ async def in_transaction(database: Database, act: Callable[[AsyncSession], Await
 
     ``act`` must have no effect outside its session. Raises Unavailable after six attempts.
     """
+    return await _again(database.transaction, act)
+
+
+async def in_direct_transaction(
+    database: Database, act: Callable[[AsyncConnection], Awaitable[T]]
+) -> T:
+    """The same for an ``act`` that executes ``text`` statements only, the short way."""
+    return await _again(partial(borrowed, database), act)
+
+
+async def _again(
+    begin: Callable[[], AbstractAsyncContextManager[S]], act: Callable[[S], Awaitable[T]]
+) -> T:
     for attempt in range(ATTEMPTS):
         try:
-            async with database.transaction() as session:
-                return await act(session)
+            async with begin() as transaction:
+                return await act(transaction)
         except Contended:
             pass
         except DBAPIError as error:

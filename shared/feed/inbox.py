@@ -2,26 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import (
-    ARRAY,
-    TIMESTAMP,
-    Boolean,
-    Integer,
-    Uuid,
-    bindparam,
-    func,
-    literal_column,
-    select,
-)
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Table, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import ReturningInsert
 
 from shared.feed.tables import FeedTables
-
-_REPLACES = literal_column("xmax <> 0", Boolean)
 
 PLACES = UUID(int=0)
 """Stands in the inbox for the subject of an event that has none."""
@@ -52,7 +39,7 @@ async def claim_new(
         return {}
     keys = sorted(winners)
     claimed = await connection.execute(
-        _claim(tables),
+        _claim(tables.inbox),
         {
             "subjects": [subject_id for subject_id, _ in keys],
             "ids": [event_id for _, event_id in keys],
@@ -64,27 +51,17 @@ async def claim_new(
     return dict(sorted(new.items()))
 
 
-def _claim(tables: FeedTables) -> ReturningInsert[UUID, UUID, bool]:
+@cache
+def _claim(inbox: Table) -> TextClause:
     """``xmax`` of a row says who locked it: nobody, if it was inserted just now."""
-    rows = (
-        func.unnest(
-            bindparam("subjects", type_=ARRAY(Uuid)),
-            bindparam("ids", type_=ARRAY(Uuid)),
-            bindparam("revisions", type_=ARRAY(Integer)),
-        )
-        .table_valued("subject_id", "event_id", "revision")
-        .render_derived()
-    )
-    source = select(
-        rows.c.subject_id,
-        rows.c.event_id,
-        rows.c.revision,
-        bindparam("now", type_=TIMESTAMP(timezone=True)),
-    ).order_by(rows.c.subject_id, rows.c.event_id)
-    inbox = tables.inbox
-    claim = insert(inbox).from_select(["subject_id", "event_id", "revision", "applied_at"], source)
-    return claim.on_conflict_do_update(
-        index_elements=[inbox.c.subject_id, inbox.c.event_id],
-        set_={"revision": claim.excluded.revision, "applied_at": claim.excluded.applied_at},
-        where=inbox.c.revision < claim.excluded.revision,
-    ).returning(inbox.c.subject_id, inbox.c.event_id, _REPLACES.label("replaces"))
+    return text(f"""
+        INSERT INTO {inbox.fullname} AS heard (subject_id, event_id, revision, applied_at)
+        SELECT subject_id, event_id, revision, CAST(:now AS timestamptz)
+        FROM unnest(CAST(:subjects AS uuid[]), CAST(:ids AS uuid[]), CAST(:revisions AS integer[]))
+            AS told (subject_id, event_id, revision)
+        ORDER BY subject_id, event_id
+        ON CONFLICT (subject_id, event_id) DO UPDATE SET
+            revision = EXCLUDED.revision, applied_at = EXCLUDED.applied_at
+        WHERE heard.revision < EXCLUDED.revision
+        RETURNING subject_id, event_id, xmax <> 0 AS replaces
+    """)

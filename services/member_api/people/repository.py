@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.member_api.people.domain import SubjectState, tombstone_hash
 from services.member_api.transactions import Contended
+from shared.direct import Statement, run_together
 from shared.ids import birth_person_id
 
 _COLUMNS = """subject_id, birth_person_id, person_id, first_seen_at, last_seen_at, check_ins,
@@ -124,10 +125,10 @@ async def with_siblings(
     return {row["subject_id"]: _state(row) for row in rows.mappings()}
 
 
-async def touch(connection: AsyncConnection, touches: Mapping[UUID, Touch]) -> None:
+def touching(touches: Mapping[UUID, Touch]) -> Statement:
     """Lock subjects until the end of the transaction, making unknown ones, and add to them."""
     births = [_birth_person_id(subject) for subject in sorted(touches)]
-    await connection.execute(_LOCK, {**_columns(touches), "births": births})
+    return Statement(_LOCK, {**_columns(touches), "births": births})
 
 
 async def recount(connection: AsyncConnection, lost: Mapping[UUID, Touch]) -> None:
@@ -145,7 +146,7 @@ async def lock_people(
     """
     known = await with_siblings(connection, subjects)
     wanted = {*subjects, *known}
-    await touch(connection, {subject: Touch() for subject in wanted})
+    await run_together(connection, [touching({subject: Touch() for subject in wanted})])
     return await require_whole(connection, wanted, subjects)
 
 
@@ -174,11 +175,21 @@ async def erasures(
     connection: AsyncConnection, identity_key: bytes, subjects: Iterable[UUID]
 ) -> dict[UUID, datetime]:
     """When those of ``subjects`` that were erased were so last."""
-    hashes = {tombstone_hash(identity_key, subject): subject for subject in subjects}
-    if not hashes:
+    graves = graves_of(identity_key, subjects)
+    if not graves:
         return {}
-    rows = await connection.execute(_ERASURES, {"hashes": list(hashes)})
-    return {hashes[bytes(row.subject_hash)]: row.erased_at for row in rows}
+    rows = await connection.execute(*asking_erasures(graves))
+    return {graves[row.subject_hash]: row.erased_at for row in rows}
+
+
+def graves_of(identity_key: bytes, subjects: Iterable[UUID]) -> dict[bytes, UUID]:
+    """Subjects by the hash that would be kept of them."""
+    return {tombstone_hash(identity_key, subject): subject for subject in subjects}
+
+
+def asking_erasures(graves: Iterable[bytes]) -> Statement:
+    """Gives (hash, when it was erased last) of each that is a tombstone."""
+    return Statement(_ERASURES, {"hashes": list(graves)})
 
 
 async def bury(

@@ -25,12 +25,14 @@ from services.member_api.people.ledger import (
 from services.member_api.people.merging import join, merge, take_back_contradicted, undo
 from services.member_api.people.repository import (
     Touch,
+    asking_erasures,
     bury,
     erasures,
+    graves_of,
     lock_people,
     recount,
     require_whole,
-    touch,
+    touching,
     with_siblings,
 )
 from services.member_api.transactions import Contended
@@ -42,9 +44,11 @@ __all__ = [
     "SealedIdentity",
     "Touch",
     "anchor_of",
+    "asking_erasures",
     "bury",
     "erasures",
     "find",
+    "graves_of",
     "identities_of",
     "is_unique",
     "join",
@@ -59,7 +63,7 @@ __all__ = [
     "resolve",
     "seal",
     "siblings_at",
-    "touch",
+    "touching",
     "undo",
     "vouch_for",
     "with_siblings",

@@ -2,9 +2,8 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -36,8 +35,7 @@ _EVIDENCE = frozenset({"wechat_unionid", "wechat_phone"})
 TIMELINE_TYPES = frozenset(kind.value for kind in EventType if kind not in NOT_IN_TIMELINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """An event that can be applied. ``identity`` comes with ``identity_observed`` only."""
 
     event_id: UUID
@@ -67,7 +65,10 @@ def other_of(fact: Fact) -> UUID | None:
 
 def subjects_of(fact: Fact) -> list[UUID]:
     """Everybody a fact is about."""
-    return [who for who in (fact.subject_id, other_of(fact)) if who is not None]
+    if fact.subject_id is None:
+        return []
+    other = other_of(fact)
+    return [fact.subject_id] if other is None else [fact.subject_id, other]
 
 
 def read_event(raw: Any, keys: MemberKeys) -> Fact:

@@ -68,7 +68,8 @@ async def booked(connection: AsyncConnection, redemptions: Iterable[UUID]) -> se
     wanted = list(redemptions)
     if not wanted:
         return set()
-    return set(await connection.scalars(_BOOKED, {"redemptions": wanted}))
+    rows = await connection.execute(_BOOKED, {"redemptions": wanted})
+    return {row.redemption_id for row in rows}
 
 
 async def book(connection: AsyncConnection, redeemed: Sequence[Fact]) -> None:

@@ -1,6 +1,6 @@
 """Taking interactions in: each once, in any order, a whole batch in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from services.member_api.people.domain import is_erased
 from services.member_api.people.service import Touch
 from services.member_api.tables import FEED
 from services.member_api.timeline import (
+    consequences,
     counting,
     forgetting,
     social,
@@ -26,9 +27,15 @@ from services.member_api.timeline import (
 from services.member_api.timeline.consequences import Consequences, concerned
 from services.member_api.timeline.facts import TIMELINE_TYPES, Fact, read_event, subjects_of
 from services.member_api.timeline.values import UnreadableEvent, uuid_of
-from services.member_api.transactions import Contended, in_transaction, sqlstate
+from services.member_api.transactions import (
+    Contended,
+    in_direct_transaction,
+    in_transaction,
+    sqlstate,
+)
 from shared.contracts.events import Applied, EventType
 from shared.db import Database
+from shared.direct import read_together, run_together
 from shared.feed.inbox import claim_new
 from shared.keys import MemberKeys
 
@@ -98,13 +105,18 @@ class Recorder:
                 results[positions[index]]["status"] = Applied.APPLIED.value
 
     async def _record(self, facts: Sequence[Fact], now: datetime) -> list[int]:
-        async def act(session: AsyncSession) -> list[int]:
+        async def alone(connection: AsyncConnection) -> list[int]:
+            return await record(connection, self.keys, facts, now)
+
+        async def with_consequences(session: AsyncSession) -> list[int]:
             connection = await session.connection()
             applied = await record(connection, self.keys, facts, now)
             await self.consequences.draw(connection, [facts[index] for index in applied], now)
             return applied
 
-        return await in_transaction(self.database, act)
+        if consequences.follow_from(facts):
+            return await in_transaction(self.database, with_consequences)
+        return await in_direct_transaction(self.database, alone)
 
 
 def _fault_of(error: Exception) -> str | None:
@@ -127,9 +139,9 @@ async def record(
     whereabouts that were revoked. The people that ``concerned`` tells are locked. Raises Contended.
     """
     subjects = {subject for fact in facts for subject in subjects_of(fact)}
+    graves = people.graves_of(keys.identity, subjects)
     located = whereabouts.tell_whereabouts(facts)
-    erased = await people.erasures(connection, keys.identity, subjects)
-    revoked = await whereabouts.revocations(connection, located) if located else {}
+    erased, revoked = await _barred(connection, graves, located)
     forgotten = await _forgotten(connection, facts, erased) if erased else frozenset()
     alive = [position for position in range(len(facts)) if position not in forgotten]
     claims = [(facts[p].subject_id, facts[p].event_id, facts[p].revision) for p in alive]
@@ -141,11 +153,18 @@ async def record(
     await _keep_books(connection, [facts[position] for position in sorted(forgotten)])
     if revoked:
         await whereabouts.drop_empty_visits(connection, revoked)
-    if await people.erasures(connection, keys.identity, subjects) != erased:
-        raise Contended
-    if located and await whereabouts.revocations(connection, located) != revoked:
+    if await _barred(connection, graves, located) != (erased, revoked):
         raise Contended
     return applied
+
+
+async def _barred(
+    connection: AsyncConnection, graves: Mapping[bytes, UUID], located: Iterable[UUID]
+) -> tuple[dict[UUID, datetime], dict[UUID, datetime]]:
+    """When subjects were erased, and up to when the whereabouts of ``located`` are revoked."""
+    questions = [people.asking_erasures(graves), whereabouts.asking_revocations(located)]
+    erased, revoked = await read_together(connection, questions)
+    return {graves[grave]: at for grave, at in erased}, dict(revoked)
 
 
 async def record_happenings(
@@ -180,8 +199,8 @@ async def _write(
     items = [fact for fact in personal if fact.type in TIMELINE_TYPES and not fact.retracted]
     again = [fact for fact in amended if fact.subject_id is not None]  # stores have no items
     removed = await writing.remove_items(connection, again)
-    await _touch(connection, personal, items)
-    await writing.add_items(connection, items)
+    if personal:
+        await _add(connection, personal, items)
     await counting.recount(connection, removed)
     for kinds, fold in _FOLDS.items():
         told = [fact for fact in facts if fact.type in kinds]
@@ -228,7 +247,7 @@ async def _keep_books(connection: AsyncConnection, forgotten: Sequence[Fact]) ->
     await forgetting.book_reversals(connection, [f for f in reversed_ if not f.retracted])
 
 
-async def _touch(
+async def _add(
     connection: AsyncConnection, personal: Sequence[Fact], items: Sequence[Fact]
 ) -> None:
     """Lock the subjects, adding what they did, and whole people where all of one matters."""
@@ -241,8 +260,7 @@ async def _touch(
     whole = concerned(personal)
     siblings = await people.with_siblings(connection, whole) if whole else {}
     touches.update({sibling: Touch() for sibling in siblings.keys() - touches.keys()})
-    if touches:
-        await people.touch(connection, touches)
+    await run_together(connection, [people.touching(touches), writing.adding_items(items)])
     if whole:
         await people.require_whole(connection, whole | siblings.keys(), whole)
 

@@ -1,7 +1,6 @@
 """Whereabouts that somebody took back: what is forgotten of them, and what comes too late."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from services.member_api.timeline.domain import Bond, reach
 from services.member_api.timeline.facts import Fact
 from services.member_api.timeline.values import moment
 from shared.contracts.events import EventType
+from shared.direct import Statement
 
 _OPENING = frozenset(
     {
@@ -78,8 +78,13 @@ async def revocations(
     connection: AsyncConnection, subjects: Iterable[UUID]
 ) -> dict[UUID, datetime]:
     """Up to when the whereabouts of those of ``subjects`` are revoked that have it so."""
-    rows = await connection.execute(_REVOCATIONS, {"subjects": list(subjects)})
+    rows = await connection.execute(*asking_revocations(subjects))
     return {row.subject_id: row.revoked_at for row in rows}
+
+
+def asking_revocations(subjects: Iterable[UUID]) -> Statement:
+    """Gives (subject, up to when its whereabouts are revoked) of each that has it so."""
+    return Statement(_REVOCATIONS, {"subjects": list(subjects)})
 
 
 def tell_whereabouts(facts: Iterable[Fact]) -> set[UUID]:
@@ -92,7 +97,7 @@ def withheld(facts: Iterable[Fact], revoked: Mapping[UUID, datetime]) -> list[Fa
 
     So it takes the place of its earlier revisions and leaves nothing in its own.
     """
-    return [replace(f, retracted=True) if _is_revoked(f, revoked) else f for f in facts]
+    return [f._replace(retracted=True) if _is_revoked(f, revoked) else f for f in facts]
 
 
 async def revoke(

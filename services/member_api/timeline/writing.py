@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.member_api.timeline.facts import Fact
 from services.member_api.timeline.values import moment, uuid_of
 from shared.contracts.events import EventType
+from shared.direct import Statement
 
 _REMOVE_ITEMS = text("""
     DELETE FROM member.timeline_items AS t
@@ -146,9 +147,7 @@ async def remove_items(
     return [(row.subject_id, row.type) for row in rows]
 
 
-async def add_items(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
-    if not facts:
-        return
+def adding_items(facts: Sequence[Fact]) -> Statement:
     items = [
         NewItem(
             fact.subject,
@@ -161,7 +160,7 @@ async def add_items(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
         )
         for fact in facts
     ]
-    await connection.execute(_ADD_ITEMS, {"rows": items})
+    return Statement(_ADD_ITEMS, {"rows": items})
 
 
 async def spans(

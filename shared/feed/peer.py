@@ -1,6 +1,6 @@
 """The other service as the feed sees it: a batch goes out, an answer comes back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ _OF_THE_BATCH = frozenset({400, 413, 422})
 
 _OF_THE_PEER = frozenset({401, 403, 404, 405, 408, 425, 429, 502, 503, 504})
 """Whatever was sent, the answer would have been the same."""
+
+_STATUSES: Mapping[str, Applied] = {status.value: status for status in Applied}
 
 _NEVER_ARRIVED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -119,9 +121,8 @@ def _verdicts(events: Sequence[DueEvent], content: bytes) -> Answer:
 def _verdict(event: DueEvent, said: Any) -> Verdict:
     if not isinstance(said, dict) or said.get("id") != str(event.event_id):
         return Verdict(None, "the answer names another event")
-    try:
-        status = Applied(str(said.get("status")))
-    except ValueError:
+    status = _STATUSES.get(str(said.get("status")))
+    if status is None:
         return Verdict(None, "the answer has an unknown status")
     return Verdict(status, str(said.get("reason") or "no reason given"))
 

@@ -87,9 +87,8 @@ async def record_interactions(
     caller.must_come_from("geo")
     events = _events(parse_json(await request.body()))
     consequences = Consequences(context.keys, context.announcer, context.eraser)
-    recorder = Recorder(context.database, context.keys, consequences)
+    recorder = Recorder(context.database, context.keys, consequences, context.wake)
     results = await recorder.ingest(events, context.clock())
-    context.wake()
     return Response(orjson.dumps({"results": results}), media_type="application/json")
 
 

@@ -1,6 +1,6 @@
 """Taking interactions in: each once, in any order, a whole batch in one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,11 +63,12 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """What recording needs beside a connection."""
+    """What recording needs beside a connection; ``wake`` tells the feed that it may have news."""
 
     database: Database
     keys: MemberKeys
     consequences: Consequences
+    wake: Callable[[], None]
 
     async def ingest(self, raws: Sequence[Any], now: datetime) -> list[Result]:
         """Apply a batch of CloudEvents; one result each, in order. A bad one harms no other."""
@@ -114,9 +115,11 @@ class Recorder:
             await self.consequences.draw(connection, [facts[index] for index in applied], now)
             return applied
 
-        if consequences.follow_from(facts):
-            return await in_transaction(self.database, with_consequences)
-        return await in_direct_transaction(self.database, alone)
+        if not consequences.follow_from(facts):
+            return await in_direct_transaction(self.database, alone)
+        applied = await in_transaction(self.database, with_consequences)
+        self.wake()
+        return applied
 
 
 def _fault_of(error: Exception) -> str | None:

@@ -1,6 +1,7 @@
 import asyncio
+import time
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -65,6 +66,23 @@ async def test_a_wake_up_spares_the_wait_for_the_next_look(
     assert await waiting(database) == 1
     deliverer.wake()
     await drained(database, within_s=2)
+
+
+async def test_what_comes_during_a_rest_goes_together_after_it(
+    database: Database, deliverers: Deliverers, behaviour: Behaviour
+) -> None:
+    pace = Pace(poll_s=60, idle_poll_s=60, rest_s=0.4, busy_rest_s=0.4)
+    deliverer = deliverers(DeliveryOptions(pace=pace))
+    await deliverer.start()
+    subject, began = uuid4(), time.monotonic()
+    for _ in range(30):
+        await tell(database, [an_event(subject)])
+        deliverer.wake()
+        await asyncio.sleep(0.01)
+    await drained(database)
+    rests = (time.monotonic() - began) / pace.rest_s
+    assert len(behaviour.heard) == 30
+    assert len(behaviour.batches) <= rests + 1
 
 
 async def test_only_the_refused_event_parks_with_the_reason(

@@ -44,11 +44,6 @@ def concerned(facts: Iterable[Fact]) -> set[UUID]:
     }
 
 
-def follow_from(facts: Iterable[Fact]) -> bool:
-    """Whether facts can have any: most say only what somebody did."""
-    return any(fact.type in _OF_WHOLE_PEOPLE or fact.identity is not None for fact in facts)
-
-
 @dataclass(frozen=True, slots=True)
 class Consequences:
     """Drawn in the transaction of the facts; the people concerned are locked."""

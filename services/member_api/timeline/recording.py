@@ -16,7 +16,6 @@ from services.member_api.people.domain import is_erased
 from services.member_api.people.service import Touch
 from services.member_api.tables import FEED
 from services.member_api.timeline import (
-    consequences,
     counting,
     forgetting,
     social,
@@ -106,18 +105,19 @@ class Recorder:
                 results[positions[index]]["status"] = Applied.APPLIED.value
 
     async def _record(self, facts: Sequence[Fact], now: datetime) -> list[int]:
-        async def alone(connection: AsyncConnection) -> list[int]:
-            return await record(connection, self.keys, facts, now)
+        """The short way, unless whole people are concerned: most facts say what somebody did."""
 
-        async def with_consequences(session: AsyncSession) -> list[int]:
-            connection = await session.connection()
+        async def act(connection: AsyncConnection) -> list[int]:
             applied = await record(connection, self.keys, facts, now)
             await self.consequences.draw(connection, [facts[index] for index in applied], now)
             return applied
 
-        if not consequences.follow_from(facts):
-            return await in_direct_transaction(self.database, alone)
-        applied = await in_transaction(self.database, with_consequences)
+        async def act_in_session(session: AsyncSession) -> list[int]:
+            return await act(await session.connection())
+
+        if not concerned(facts):
+            return await in_direct_transaction(self.database, act)
+        applied = await in_transaction(self.database, act_in_session)
         self.wake()
         return applied
 

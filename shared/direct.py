@@ -138,9 +138,7 @@ class OwnConnection:
         Raises what asyncpg raises when the database cannot be reached, NotCommitted where an
         error within was caught and nothing could be committed.
         """
-        if self._driver is None or self._driver.is_closed():
-            self._driver = await self._open()
-        driver = self._driver
+        driver = await self._opened()
         try:
             await driver.execute("BEGIN")
             yield cast("AsyncConnection", Direct(driver))
@@ -151,10 +149,26 @@ class OwnConnection:
             self._driver = None if driver.is_closed() else driver
             raise
 
+    @asynccontextmanager
+    async def one_by_one(self) -> AsyncIterator[AsyncConnection]:
+        """The same with each statement a transaction of its own, which saves two trips."""
+        driver = await self._opened()
+        try:
+            yield cast("AsyncConnection", Direct(driver))
+        except BaseException:
+            self._driver = None
+            driver.terminate()
+            raise
+
     async def close(self) -> None:
         driver, self._driver = self._driver, None
         if driver is not None:
             await driver.close(timeout=CONNECT_TIMEOUT_S)
+
+    async def _opened(self) -> "Driver":
+        if self._driver is None or self._driver.is_closed():
+            self._driver = await self._open()
+        return self._driver
 
     async def _open(self) -> "Driver":
         driver: Driver = await connect(

@@ -76,8 +76,8 @@ def portions(events: Sequence[DueEvent], batch: int) -> Iterator[list[DueEvent]]
 class Stream:
     """Drains one lane of the buckets whose number is ``part`` modulo ``parts``, in turns.
 
-    Its commits do not wait for the disk: a deletion lost in a crash is a repeat, which the inbox
-    absorbs.
+    Each statement is a transaction, and no commit waits for the disk: a deletion lost in a crash is
+    a repeat, which the inbox absorbs.
 
     The streams of a deliverer share no bucket: while one waits for the peer, another is at the
     database, and a subject's events keep their order as long as nothing fails.
@@ -144,17 +144,17 @@ class Stream:
         return mine[start:] + mine[:start]
 
     async def _settle_and_take(self, buckets: list[int]) -> list[DueEvent]:
-        """One transaction for the end of a batch and the beginning of the next."""
+        """The end of a batch, and the beginning of the next."""
         if not buckets and not self._settlement:
             return []
         self.busy |= frozenset(buckets)
         tables, events = self._line.tables, list[DueEvent]()
-        async with self._connection.begin() as connection:
+        async with self._connection.one_by_one() as connection:
             await run_together(connection, settling(tables, self._settlement))
+            self._line.counts.add(self._settlement)
+            self._settlement = Settlement()
             if buckets:
                 events = await take_due(connection, tables, self._lane, buckets, self._pace.batch)
-        self._line.counts.add(self._settlement)
-        self._settlement = Settlement()
         self.busy = frozenset(buckets) if events else frozenset()
         return events
 

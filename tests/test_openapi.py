@@ -56,8 +56,13 @@ class Operation:
         return re.sub(r"\{(\w+)\}", lambda m: filled.get(m[1], str(uuid4())), self.path)
 
 
+_DOCUMENTS: dict[str, dict[str, Any]] = {}
+"""By the title of the service, since each app of one gives the same and takes a while to."""
+
+
 def operations(app: FastAPI) -> list[Operation]:
-    document = app.openapi()
+    document = _DOCUMENTS.get(app.title) or app.openapi()
+    _DOCUMENTS[app.title] = app.openapi_schema = document
     schemas = document["components"]["schemas"]
     return [
         Operation(method.upper(), path, said, schemas)

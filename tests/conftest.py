@@ -64,7 +64,18 @@ def pytest_configure(config: pytest.Config) -> None:
     patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("full", patient)
     settings.register_profile("quick", patient, max_examples=QUICK_EXAMPLES)
-    settings.load_profile("quick" if config.option.markexpr == "not slow" else "full")
+    settings.load_profile("quick" if _is_quick(config) else "full")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A quick run does not even load a file of slow tests, as half of all lines are in such."""
+    if not _is_quick(config) or collection_path.suffix != ".py":
+        return None
+    return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text() or None
+
+
+def _is_quick(config: pytest.Config) -> bool:
+    return bool(config.option.markexpr == "not slow")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,6 +11,8 @@ from sqlalchemy import make_url
 
 from tests.conftest import ROOT, DatabaseUrls
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("schema", ["geo", "member"])
 def test_all_migrations_go_back_to_nothing_and_up_again(

@@ -12,6 +12,8 @@ from services.geo_api.subjects.repository import Seen
 from services.member_api.timeline.writing import NewItem
 from tests.conftest import DatabaseUrls
 
+pytestmark = pytest.mark.slow
+
 _SEEN = [name for name in Seen._fields if name != "last"]
 _SEEN[-1:-1] = LastSeen._fields
 

@@ -13,6 +13,8 @@ from sqlalchemy import make_url
 from cli.__main__ import main
 from tests.conftest import DatabaseUrls, Tokens
 
+pytestmark = pytest.mark.slow
+
 Revoke = Callable[..., Awaitable[int]]
 
 

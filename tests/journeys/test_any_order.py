@@ -16,6 +16,8 @@ from tests.conftest import DatabaseUrls, Tokens
 from tests.geo_api.checkins.helpers import LON, body, known, north, open_store, person
 from tests.journeys.test_main_job import drained, profile, timeline
 
+pytestmark = pytest.mark.slow
+
 ORDERS = 200
 DAY = datetime(2026, 11, 20, 8, tzinfo=UTC)
 PAUSES_S = (0, 1, 4, 5, 20, 60, 119, 120, 121, 300, 600, 1_799, 1_800, 1_801, 2_400)

@@ -9,6 +9,8 @@ from fastapi import FastAPI
 
 from tests.member_api.conftest import key
 
+pytestmark = pytest.mark.slow
+
 IN_THIS_ORDER = ("/v1/consents", "/v1/sign-ups", "/v1/people/search", "/v1/feed/replay",
                  "/v1/feed/discard")  # fmt: skip
 

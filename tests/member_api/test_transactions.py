@@ -12,6 +12,8 @@ from shared.db import Database
 from shared.errors import Unavailable
 from tests.conftest import DatabaseUrls
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def member_database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:

@@ -12,6 +12,8 @@ from shared.db import Database
 from shared.direct import NotCommitted, OwnConnection, borrowed
 from tests.conftest import DatabaseUrls
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_transaction_that_went_on_after_an_error_does_not_pass_for_committed(
     database_urls: DatabaseUrls,

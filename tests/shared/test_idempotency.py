@@ -11,6 +11,8 @@ from shared.db import Database, schema_metadata
 from shared.idempotency import KeyReused, StoredAnswer, forget_expired, idempotency_table, once
 from tests.conftest import DatabaseUrls
 
+pytestmark = pytest.mark.slow
+
 METADATA = schema_metadata("geo")
 TABLE = idempotency_table(METADATA)
 ACTS = Table("probe_acts", METADATA, Column("n", Integer, nullable=False))

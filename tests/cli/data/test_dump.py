@@ -22,6 +22,8 @@ from shared.auth import mint_operator_token
 from shared.keys import create_installation_keys, load_member_keys
 from tests import conftest as base
 
+pytestmark = pytest.mark.slow
+
 STORE = {"name": "S", "latitude": 40.7, "longitude": -74.0, "timezone": "America/New_York"}
 FENCE = {
     "store_id": "s1",

@@ -11,6 +11,8 @@ from tests.cli.data.conftest import Ran, Run
 from tests.geo_api.wechat.conftest import rehearsal, switchboard
 from tests.geo_api.wechat.stand_in import MINI, SERVICE, Rehearsal
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["rehearsal", "switchboard"]
 
 STORE = {"name": "Store", "latitude": 40.7, "longitude": -73.9, "timezone": "America/New_York"}

@@ -12,6 +12,8 @@ from cli.simulation.town import street, walkers
 from services.geo_api.presence.rule import DEFAULT_RULE, PLAIN_RULE, ArrivalRule
 from tests.conftest import Tokens
 
+pytestmark = pytest.mark.slow
+
 HOURS = 2
 TROUBLED = Trouble(offline=0.6, silent=0.3, skewed=0.3, repeated=0.1)
 

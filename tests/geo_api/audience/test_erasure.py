@@ -19,6 +19,8 @@ from tests.geo_api.checkins.audience import MemberVoice, erasure
 from tests.geo_api.plans import plan
 from tests.rows import MOMENT, bucket_for, columns_about_people, count, insert
 
+pytestmark = pytest.mark.slow
+
 CHECK_IN = uuid4()
 RULES: dict[str, dict[str, Any]] = {
     "check_in_receipts": {"check_in_id": CHECK_IN},

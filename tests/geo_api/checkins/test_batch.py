@@ -12,6 +12,8 @@ from tests.conftest import DatabaseUrls, Tokens
 from tests.geo_api.checkins.helpers import ago, body, person
 from tests.geo_api.checkins.tables import rows
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins/batch"
 
 

@@ -23,6 +23,8 @@ from shared.ids import uuid7
 from tests.conftest import Tokens
 from tests.geo_api.checkins.helpers import body, known, north, open_store, person
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 50
 FIXES = 12
 PLACES = ((0, 10), (0, 10), (98, 60), (115, 10), (400, 10), (400, 80))

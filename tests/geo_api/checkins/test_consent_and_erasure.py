@@ -22,6 +22,8 @@ from tests.geo_api.checkins.audience import MemberVoice, consent, erasure, facts
 from tests.geo_api.checkins.helpers import ago, body, person
 from tests.geo_api.checkins.tables import rows
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins"
 LEFT_BY_AN_ERASURE = {"tombstones"}
 

@@ -21,6 +21,8 @@ from tests.conftest import DatabaseUrls
 from tests.geo_api.checkins.helpers import ago, body, known, person
 from tests.geo_api.checkins.tables import rows
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins"
 
 

@@ -15,6 +15,8 @@ from tests.conftest import DatabaseUrls, Tokens
 from tests.geo_api.checkins.helpers import LON, ago, body, north, open_store, person
 from tests.geo_api.checkins.tables import rows
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins"
 CODE = "/v1/stores/s1/check-in-code"
 BEACON = {"uuid": "f7826da6-4fa2-4e98-8024-bc5b71e0893e", "major": 1, "minor": 2}

@@ -11,6 +11,8 @@ from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import Tokens
 from tests.geo_api.checkins.helpers import body, north, open_store, person
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins"
 
 

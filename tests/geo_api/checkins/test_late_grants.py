@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from tests.geo_api.checkins.helpers import ago, body, person
 from tests.geo_api.offers.helpers import store_offer
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins"
 
 

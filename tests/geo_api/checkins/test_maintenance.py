@@ -29,6 +29,8 @@ from tests.geo_api.checkins.helpers import body, north, person
 from tests.geo_api.checkins.test_consent_and_erasure import subject_of
 from tests.geo_api.offers.helpers import store_offer
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins"
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

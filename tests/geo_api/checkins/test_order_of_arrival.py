@@ -16,6 +16,8 @@ from services.geo_api.presence.service import expire_silent_visits
 from tests.conftest import DatabaseUrls
 from tests.geo_api.checkins.helpers import body, north, person
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins"
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 PLACES_M = (0, 0, 0, 115, 500)

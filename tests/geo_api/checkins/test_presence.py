@@ -21,6 +21,8 @@ from services.geo_api.subjects import repository as subjects
 from tests.conftest import DatabaseUrls
 from tests.geo_api.checkins.helpers import LAT, LON, body, north, open_store, person
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins"
 AT_EDGE = {"latitude": north(98), "accuracy_m": 60}
 """On the fence's side of the edge, with too small an overlap."""

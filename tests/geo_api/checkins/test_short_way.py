@@ -11,6 +11,8 @@ from tests.conftest import Tokens
 from tests.geo_api.checkins.helpers import body, person
 from tests.shared.ways import Ways
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins"
 
 

@@ -16,6 +16,8 @@ from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import DatabaseUrls
 from tests.geo_api.checkins.helpers import LAT, LON, ago, body, known, north, person
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/check-ins"
 EXACT = {"latitude": LAT + 0.0000123, "longitude": LON - 0.0000321}
 

@@ -9,6 +9,8 @@ from fastapi import FastAPI
 
 from tests.conftest import Tokens
 
+pytestmark = pytest.mark.slow
+
 CODE = "/v1/stores/s1/check-in-code"
 BEACON = {"store_id": "s1", "uuid": "f7826da6-4fa2-4e98-8024-bc5b71e0893e", "major": 1, "minor": 2}
 

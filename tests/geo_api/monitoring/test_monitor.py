@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from tests.conftest import Tokens
 from tests.geo_api.checkins.helpers import LAT, LON, known, open_store
 
+pytestmark = pytest.mark.slow
+
 HERE = {"latitude": LAT, "longitude": LON}
 REFRESH = "solomo-refresh-after-m"
 

@@ -12,6 +12,8 @@ from tests.conftest import Tokens
 from tests.geo_api.checkins.helpers import open_store
 from tests.geo_api.redemptions.helpers import won_coupon
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def coupon(

@@ -33,6 +33,8 @@ from tests.geo_api.offers.helpers import (
     store_offer,
 )
 
+pytestmark = pytest.mark.slow
+
 
 async def scalar(database: Database, statement: str, **values: Any) -> Any:
     async with database.begin() as connection:

@@ -12,6 +12,8 @@ from tests.conftest import Tokens
 from tests.geo_api.offers.helpers import NOW, book_of, grant_all, situation, store_offer
 from tests.geo_api.plans import plan, statements
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_page_of_offers_takes_one_statement_whatever_its_length(
     geo: httpx.AsyncClient, geo_app: FastAPI, tokens: Tokens

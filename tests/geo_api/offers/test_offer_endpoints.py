@@ -14,6 +14,8 @@ from shared.identity import Namespace, normalise, subject_id
 from tests.conftest import Tokens
 from tests.geo_api.offers.helpers import CONTEXT, NOW, book_of, grant_all, offer_body, situation
 
+pytestmark = pytest.mark.slow
+
 URL = "/v1/offers/o1"
 
 

@@ -16,6 +16,8 @@ from services.geo_api.places.hours_schemas import HOURS_EXAMPLE, SCHEDULE_EXAMPL
 from services.geo_api.places.kml import features as features_of_kml
 from tests.geo_api.places.factories import circle, make_circle, make_store, outline
 
+pytestmark = pytest.mark.slow
+
 FORMATS = ["geojson", "csv", "kml"]
 RING = ([-74.0, 40.7], [-73.9, 40.7], [-73.9, 40.8], [-74.0, 40.8], [-74.0, 40.7])
 HOLE = [[-73.96, 40.74], [-73.96, 40.76], [-73.94, 40.76], [-73.94, 40.74], [-73.96, 40.74]]

@@ -11,6 +11,8 @@ import pytest
 
 from tests.geo_api.places.factories import circle, make_circle, make_store, outline
 
+pytestmark = pytest.mark.slow
+
 SQUARE = ([-74.0, 40.7], [-73.99, 40.7], [-73.99, 40.71], [-74.0, 40.71], [-74.0, 40.7])
 
 

@@ -15,6 +15,8 @@ from services.geo_api.places import files
 from tests.geo_api.places.factories import make_circle, make_store
 from tests.shared_data import shared_data
 
+pytestmark = pytest.mark.slow
+
 HEADER = "id,name,lat,lon,timezone,tags,radius_m\n"
 GOOD = "s{0},Store {0},40.{0:04},-74.0,America/New_York,a;b,50\n"
 

@@ -11,6 +11,8 @@ from services.geo_api.places.hours_schemas import HOURS_EXAMPLE
 from tests.geo_api.places.factories import make_circle, make_store
 from tests.geo_api.places.test_import import counts, faults
 
+pytestmark = pytest.mark.slow
+
 KML_TYPE = "application/vnd.google-earth.kml+xml"
 SQUARE = "-74,40.7,0 -73.99,40.7,0 -73.99,40.71,0 -74,40.71,0 -74,40.7,0"
 HOLE = "-73.996,40.704 -73.996,40.706 -73.994,40.706 -73.994,40.704 -73.996,40.704"

@@ -13,6 +13,8 @@ from services.geo_api.places.service.lifecycle import end_visits_by_time
 from tests.geo_api.places.conftest import close_visits
 from tests.geo_api.places.factories import circle, make_circle, make_store, store
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
 

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.geo_api.places.lists import NEARBY
 from tests.geo_api.places.factories import make_circle, make_store
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def counted(engine: AsyncEngine) -> Iterator[list[str]]:

@@ -11,6 +11,8 @@ from services.geo_api.places.spans import WEEKDAYS
 from tests.conftest import Tokens
 from tests.geo_api.places.factories import make_circle, make_store, store
 
+pytestmark = pytest.mark.slow
+
 WEEK = {"monday": ["09:00-12:00", "13:00-18:00"], "friday": ["22:00-02:00"]}
 
 

@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import Tokens
 from tests.geo_api.places.factories import circle, make_circle, make_store, store
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_store_is_created_then_changed_and_answers_what_was_sent(
     client: httpx.AsyncClient,

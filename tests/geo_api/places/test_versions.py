@@ -7,6 +7,8 @@ import pytest
 from tests.conftest import Tokens
 from tests.geo_api.places.factories import circle, make_circle, make_store, outline
 
+pytestmark = pytest.mark.slow
+
 TRIANGLE = ([-74.0, 40.7], [-73.9, 40.7], [-73.9, 40.8], [-74.0, 40.7])
 
 

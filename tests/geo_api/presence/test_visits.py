@@ -15,6 +15,8 @@ from shared.pagination import encode_cursor
 from tests.conftest import Tokens
 from tests.geo_api.plans import plan, statements
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/visits"
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

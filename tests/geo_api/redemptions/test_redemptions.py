@@ -16,6 +16,8 @@ from shared.limits import Limiter, Rate
 from tests.conftest import Tokens
 from tests.geo_api.redemptions.helpers import TOLD, SetClock, Till, scalar, won_coupon
 
+pytestmark = pytest.mark.slow
+
 
 def refusal(response: httpx.Response) -> str:
     """The reason of a refusal, which is a problem document."""

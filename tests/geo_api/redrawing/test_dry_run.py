@@ -11,6 +11,8 @@ from services.geo_api.redrawing import service
 from tests.conftest import DatabaseUrls, Tokens
 from tests.geo_api.checkins.helpers import LAT, LON, ago, body, north, open_store, person
 
+pytestmark = pytest.mark.slow
+
 
 def circle(radius_m: float, lat: float = LAT) -> dict[str, Any]:
     return {"geometry": {"type": "Circle", "coordinates": [LON, lat], "radius_m": radius_m}}

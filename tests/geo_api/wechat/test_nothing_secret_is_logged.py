@@ -16,6 +16,8 @@ from shared.wechat.answers import Credentials, WeChatRefused, WeChatUnreachable
 from tests.conftest import Switchboard, Tokens
 from tests.geo_api.wechat.pretending import API_HOSTS, PretendedWeChat
 
+pytestmark = pytest.mark.slow
+
 SECRETS = {
     "callback token": ACCOUNT_EXAMPLE["token"],
     "aes key": ACCOUNT_EXAMPLE["aes_key"],

@@ -24,6 +24,8 @@ from tests.clusters import running_cluster
 from tests.conftest import DatabaseUrls, Tokens, create_template, migrate, url_of
 from tests.member_api.signups.test_sign_ups import PHONE, sign_up
 
+pytestmark = pytest.mark.slow
+
 NOTE = "INSERT INTO member.installation VALUES (1, $1)"
 
 

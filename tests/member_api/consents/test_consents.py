@@ -17,6 +17,8 @@ from tests.member_api.conftest import Known, key
 from tests.member_api.events import app_user
 from tests.member_api.people.test_merges import merge, undo
 
+pytestmark = pytest.mark.slow
+
 SUBJECT = {"namespace": "app_user", "issuer": "demo", "value": "1"}
 
 

@@ -18,6 +18,8 @@ from tests.member_api.events import at, check_in, erasure_requested, joined, obs
 from tests.member_api.people.test_merges import undo
 from tests.member_api.people.test_numbers import person_of, reviews
 
+pytestmark = pytest.mark.slow
+
 OPENID, STRANGER = [Identity(Namespace.WECHAT_OPENID, "wx1", f"oSLM_{n}") for n in (1, 2)]
 UNIONID, ANOTHER = [Identity(Namespace.WECHAT_UNIONID, "op", value) for value in ("u1", "u2")]
 PHONE = Identity(Namespace.PHONE, "", "+8613800138000")

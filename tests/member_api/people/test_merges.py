@@ -16,6 +16,8 @@ from tests.conftest import Tokens
 from tests.member_api.conftest import Known, Tell, key
 from tests.member_api.events import app_user, at, check_in, redeemed, visit
 
+pytestmark = pytest.mark.slow
+
 
 async def merge(
     member: httpx.AsyncClient, headers: dict[str, str], one: UUID, other: UUID, **more: Any

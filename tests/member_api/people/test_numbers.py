@@ -20,6 +20,8 @@ from tests.member_api.events import app_user, check_in, observed
 from tests.member_api.people.test_merges import merge, undo
 from tests.member_api.signups.test_sign_ups import MEMBER_NO, PHONE, sign_up
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = [Identity(Namespace.MEMBER_NO, "", number) for number in ("1001", "1002")]
 
 

@@ -14,6 +14,8 @@ from tests.member_api.conftest import Tell
 from tests.member_api.events import at, check_in, redeemed, reversed_
 from tests.member_api.profiles.test_erasure import erase
 
+pytestmark = pytest.mark.slow
+
 REDEMPTION = UUID(int=7)
 FACTS = ("redeemed", "reversed", "erasure")
 

@@ -21,6 +21,8 @@ from tests.member_api.events import app_user, at, check_in, event, observed, red
 from tests.member_api.people.test_merges import merge
 from tests.member_api.signups.test_sign_ups import PHONE, sign_up
 
+pytestmark = pytest.mark.slow
+
 NEEDLE = "needle-in-the-haystack"
 SUBJECT = {"namespace": "app_user", "issuer": "demo", "value": "1"}
 

@@ -19,6 +19,8 @@ from tests.member_api.events import check_in, redeemed
 from tests.member_api.people.test_merges import merge
 from tests.member_api.signups.test_sign_ups import sign_up
 
+pytestmark = pytest.mark.slow
+
 WAITS_FOR_A_LOCK = """
     SELECT EXISTS (SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock')

@@ -5,12 +5,15 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
+import pytest
 
 from services.member_api.schema import metadata
 from shared.ids import birth_person_id
 from tests.member_api.conftest import Tell
 from tests.member_api.events import check_in
 from tests.rows import MOMENT, bucket_for, columns_about_people, count, insert
+
+pytestmark = pytest.mark.slow
 
 RULES: dict[str, dict[str, Any]] = {
     "consents": {"state": "granted"},

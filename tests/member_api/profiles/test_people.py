@@ -13,6 +13,8 @@ from tests.conftest import Tokens
 from tests.member_api.conftest import Known, Tell, key
 from tests.member_api.events import app_user, check_in
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_person_is_found_by_address_and_by_body(
     member: httpx.AsyncClient, tokens: Tokens, known: Known

@@ -16,6 +16,8 @@ from tests.member_api.events import app_user
 from tests.member_api.profiles.test_erasure import erase, tables_with, whole_database
 from tests.member_api.signups.test_sign_ups import PHONE
 
+pytestmark = pytest.mark.slow
+
 Request = tuple[str, dict[str, Any], dict[str, str]]
 """Path, body and headers."""
 

@@ -4,10 +4,13 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from shared.auth import Role
 from tests.conftest import Tokens
 from tests.member_api.signups.test_sign_ups import sign_up
+
+pytestmark = pytest.mark.slow
 
 
 def phones(first: int, count: int = 10) -> list[dict[str, Any]]:

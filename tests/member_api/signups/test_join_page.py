@@ -1,6 +1,9 @@
 """The page on which visitors join."""
 
 import httpx
+import pytest
+
+pytestmark = pytest.mark.slow
 
 
 async def test_the_page_to_join_speaks_the_visitors_language(member: httpx.AsyncClient) -> None:

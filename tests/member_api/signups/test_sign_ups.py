@@ -16,6 +16,8 @@ from tests.member_api.conftest import Invite, Known, Tell, key
 from tests.member_api.consents.test_consents import told
 from tests.member_api.events import app_user, at, check_in, redeemed
 
+pytestmark = pytest.mark.slow
+
 PHONE = {"namespace": "phone", "value": "+8613800138000"}
 MEMBER_NO = {"namespace": "member_no", "value": "1001"}
 

@@ -31,6 +31,8 @@ from tests.member_api.events import (
     visit,
 )
 
+pytestmark = pytest.mark.slow
+
 ORDERS = 200
 OPENID = Identity(Namespace.WECHAT_OPENID, "wx-mini", "o-mini")
 OFFICIAL = Identity(Namespace.WECHAT_OPENID, "wx-official", "o-official")

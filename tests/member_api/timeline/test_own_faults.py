@@ -12,6 +12,8 @@ from tests.member_api.conftest import Tell
 from tests.member_api.events import check_in
 from tests.member_api.timeline.test_social import person
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_fact_that_meets_a_mistake_is_parked_and_the_others_go_on(
     member: httpx.AsyncClient,

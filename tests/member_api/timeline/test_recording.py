@@ -27,6 +27,8 @@ from tests.member_api.events import (
     visit,
 )
 
+pytestmark = pytest.mark.slow
+
 
 async def person(member: httpx.AsyncClient, server: dict[str, str], subject: UUID) -> Any:
     response = await member.get(f"/v1/people/{birth_person_id(subject)}", headers=server)

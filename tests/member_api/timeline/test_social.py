@@ -12,6 +12,8 @@ from tests.member_api.events import at, check_in, message, social, visit
 from tests.member_api.people.test_merges import everything, merge, undo
 from tests.member_api.signups.test_sign_ups import sign_up
 
+pytestmark = pytest.mark.slow
+
 
 async def person(member: httpx.AsyncClient, server: dict[str, str], subject: UUID) -> Any:
     response = await member.get(f"/v1/people/{birth_person_id(subject)}", headers=server)

@@ -28,6 +28,8 @@ from tests.member_api.events import (
 from tests.member_api.people.test_merges import everything, merge, undo
 from tests.member_api.timeline.test_social import items, person
 
+pytestmark = pytest.mark.slow
+
 NOON = at(180)
 
 

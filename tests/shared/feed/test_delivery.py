@@ -27,6 +27,8 @@ from tests.shared.feed.waiting import (
     waiting,
 )
 
+pytestmark = pytest.mark.slow
+
 
 class Cut(httpx.AsyncBaseTransport):
     """A peer that is down, while ``is_down``; counts the attempts to reach it."""

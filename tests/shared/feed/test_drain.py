@@ -1,3 +1,4 @@
+import pytest
 from sqlalchemy import text
 
 from shared.db import Database
@@ -6,6 +7,8 @@ from shared.feed.tables import BUCKETS, Lane
 from tests.shared.feed.conftest import an_event
 from tests.shared.feed.deliverer import GEO_FEED
 from tests.shared.feed.waiting import tell
+
+pytestmark = pytest.mark.slow
 
 
 async def test_a_backlog_that_came_after_the_last_statistics_is_read_by_its_index(

@@ -20,6 +20,8 @@ from tests.shared.feed.conftest import an_event
 from tests.shared.feed.deliverer import GEO_FEED
 from tests.shared.feed.waiting import OUTBOX, parked, tell, waiting
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 Tokens = Callable[..., dict[str, str]]

@@ -3,9 +3,13 @@ import random
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+import pytest
+
 from shared.db import Database
 from shared.feed.inbox import claim_new
 from tests.shared.feed.receiver import MEMBER_FEED
+
+pytestmark = pytest.mark.slow
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+import pytest
 from prometheus_client import generate_latest
 from sqlalchemy import func, select, text
 
@@ -18,6 +19,8 @@ from tests.shared.feed.waiting import (
     until,
     waiting,
 )
+
+pytestmark = pytest.mark.slow
 
 
 async def test_a_stop_lets_the_batch_under_way_end_and_gives_up_the_leases(

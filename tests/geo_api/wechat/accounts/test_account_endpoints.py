@@ -11,6 +11,8 @@ from services.geo_api.wechat.accounts.schemas import ACCOUNT_EXAMPLE
 from tests.conftest import Tokens
 from tests.geo_api.wechat.factories import NOW
 
+pytestmark = pytest.mark.slow
+
 SECRETS = ("token", "aes_key", "app_secret")
 URL = "/v1/wechat/accounts"
 

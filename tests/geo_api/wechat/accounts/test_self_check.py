@@ -11,6 +11,8 @@ from shared.wechat.callback import CallbackAccount, CallbackQuery, Format, Mode,
 from tests.conftest import Switchboard, Tokens
 from tests.geo_api.wechat.pretending import API_HOSTS, PretendedWeChat
 
+pytestmark = pytest.mark.slow
+
 URL = "/v1/wechat/accounts"
 Findings = dict[str, dict[str, Any]]
 

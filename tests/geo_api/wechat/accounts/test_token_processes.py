@@ -12,6 +12,8 @@ from tests.geo_api.wechat.accounts.conftest import Make
 from tests.geo_api.wechat.factories import credentials
 from tests.geo_api.wechat.token_server import TokenServer
 
+pytestmark = pytest.mark.slow
+
 STABLE = "/cgi-bin/stable_token"
 
 Started = list[asyncio.subprocess.Process]

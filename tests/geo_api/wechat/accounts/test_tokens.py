@@ -12,6 +12,8 @@ from tests.geo_api.wechat.accounts.conftest import Make, Watch
 from tests.geo_api.wechat.factories import add_account, credentials
 from tests.geo_api.wechat.token_server import TokenServer
 
+pytestmark = pytest.mark.slow
+
 STABLE, CLASSIC = "/cgi-bin/stable_token", "/cgi-bin/token"
 
 

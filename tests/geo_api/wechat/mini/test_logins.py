@@ -13,6 +13,8 @@ from tests.conftest import Tokens
 from tests.geo_api.wechat.mini.told import told
 from tests.geo_api.wechat.stand_in import MINI, SERVICE, Rehearsal
 
+pytestmark = pytest.mark.slow
+
 
 def subjects_of(rehearsal: Rehearsal, name: str) -> tuple[str, str]:
     """Those of a person's openid and unionid."""

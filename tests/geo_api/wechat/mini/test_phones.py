@@ -11,6 +11,8 @@ from tests.conftest import Tokens
 from tests.geo_api.wechat.mini.told import told
 from tests.geo_api.wechat.stand_in import MINI, SERVICE, Rehearsal
 
+pytestmark = pytest.mark.slow
+
 MEI, ADA = "+8613800000001", "+12025550101"
 
 

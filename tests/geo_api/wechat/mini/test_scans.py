@@ -14,6 +14,8 @@ from tests.geo_api.checkins.helpers import open_store
 from tests.geo_api.wechat.mini.told import told
 from tests.geo_api.wechat.stand_in import MINI, SERVICE, Rehearsal
 
+pytestmark = pytest.mark.slow
+
 SCENE = "s=s1&c=autumn"
 
 

@@ -11,6 +11,8 @@ from services.geo_api.audience.repository import erase
 from tests.geo_api.wechat.stand_in import MINI, Rehearsal
 from tests.geo_api.wechat.test_nothing_secret_is_logged import loudly
 
+pytestmark = pytest.mark.slow
+
 NUMBER = "13800000001"
 
 

@@ -12,6 +12,8 @@ from tests.conftest import DatabaseUrls
 from tests.geo_api.wechat.factories import TOKEN
 from tests.geo_api.wechat.pushes.phone import Phone, WeChat, unix
 
+pytestmark = pytest.mark.slow
+
 COUNT = "SELECT count(*) FROM geo.wechat_pushes"
 
 

@@ -4,10 +4,14 @@ import asyncio
 import random
 from datetime import UTC, datetime
 
+import pytest
+
 from services.geo_api.wechat.pushes.inbox import Inbox
 from services.geo_api.wechat.pushes.reading import read_request
 from shared.wechat.callback import CallbackQuery, seal_push
 from tests.geo_api.wechat.pushes.phone import Phone, WeChat, unix
+
+pytestmark = pytest.mark.slow
 
 PUSHES, PROCESSES = 100, 2
 

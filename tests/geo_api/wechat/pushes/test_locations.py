@@ -19,6 +19,8 @@ from tests.geo_api.checkins.audience import MemberVoice, consent, facts
 from tests.geo_api.checkins.helpers import LAT, LON, open_store
 from tests.geo_api.wechat.pushes.phone import Phone, WeChat
 
+pytestmark = pytest.mark.slow
+
 CHECK_INS = "SELECT count(*) FROM geo.check_ins"
 
 

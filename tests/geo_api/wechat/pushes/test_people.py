@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from services.geo_api.wechat.accounts.domain import AccountKind
@@ -14,6 +15,8 @@ from tests.conftest import Tokens
 from tests.geo_api.checkins.audience import MemberVoice, erasure
 from tests.geo_api.checkins.helpers import LAT, LON, open_store
 from tests.geo_api.wechat.pushes.phone import Phone, WeChat
+
+pytestmark = pytest.mark.slow
 
 SUBJECT = "SELECT {} FROM geo.{} WHERE subject_id = $1"
 

@@ -13,6 +13,8 @@ from tests.geo_api.checkins.helpers import LAT as CENTRE
 from tests.geo_api.checkins.helpers import LON, body, open_store
 from tests.geo_api.wechat.pushes.phone import Phone, WeChat
 
+pytestmark = pytest.mark.slow
+
 LAT = CENTRE + 0.0001234
 WHEREABOUTS = ("check_ins", "check_in_receipts", "visits", "fix_sightings")
 

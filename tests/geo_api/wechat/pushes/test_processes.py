@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 
 from cli import processes
 from shared.db import Database
@@ -22,6 +23,8 @@ from tests.conftest import ROOT, DatabaseUrls
 from tests.geo_api.checkins.helpers import LAT, LON
 from tests.geo_api.wechat.factories import AES_KEY, APP_ID, TOKEN, add_account
 from tests.geo_api.wechat.pushes.phone import Phone, unix
+
+pytestmark = pytest.mark.slow
 
 CALLBACK = CallbackAccount(APP_ID, TOKEN, AES_KEY, Mode.SECURE, Format.XML)
 PEOPLE, EACH = 12, 20

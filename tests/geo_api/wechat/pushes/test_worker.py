@@ -19,6 +19,8 @@ from tests.conftest import Tokens
 from tests.geo_api.checkins.helpers import LAT, LON
 from tests.geo_api.wechat.pushes.phone import Phone, WeChat
 
+pytestmark = pytest.mark.slow
+
 
 class Allergic(Handler):
     """Cannot handle what somebody pushes."""

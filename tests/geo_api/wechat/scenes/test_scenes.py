@@ -12,6 +12,8 @@ from tests.conftest import Tokens
 from tests.geo_api.checkins.helpers import open_store
 from tests.geo_api.wechat.stand_in import MINI, SERVICE, Rehearsal
 
+pytestmark = pytest.mark.slow
+
 POSTER = {"store_id": "s1", "campaign": "autumn", "kol": "lin"}
 
 

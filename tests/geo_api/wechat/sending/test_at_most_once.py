@@ -7,11 +7,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from services.geo_api.wechat.sending.sender import Sender
 from shared.db import Database
 from shared.direct import OwnConnection
 from tests.conftest import ROOT
 from tests.geo_api.wechat.sending.shop import MINI, Shop
+
+pytestmark = pytest.mark.slow
 
 OFFERS = [f"o{number}" for number in range(1, 11)]
 

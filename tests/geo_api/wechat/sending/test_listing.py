@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import pytest
+
 from services.geo_api.outreach import listing
 from services.geo_api.outreach import repository as outreach
 from services.geo_api.wechat.sending import repository as sending
@@ -10,6 +12,8 @@ from shared.db import Database
 from tests.conftest import Tokens
 from tests.geo_api.plans import plan
 from tests.geo_api.wechat.sending.shop import Shop
+
+pytestmark = pytest.mark.slow
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 INSERT = """

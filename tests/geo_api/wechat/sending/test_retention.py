@@ -1,10 +1,13 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import text
 
 from services.geo_api.wechat.sending.retention import MESSAGES_FOR, forget_messages
 from shared.db import Database
+
+pytestmark = pytest.mark.slow
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -2,11 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from services.geo_api.wechat.accounts.notices import NoticeKind
 from shared.identity import Namespace, normalise, subject_id
 from tests.geo_api.checkins.audience import MemberVoice, erasure, facts
 from tests.geo_api.wechat.sending.shop import MARKETING, MINI, REFUSED, SERVICE, Shop
 from wechat_sandbox.example import COUPON_TEMPLATE
+
+pytestmark = pytest.mark.slow
 
 
 async def test_a_coupon_reaches_whoever_accepted_its_template_and_its_arrival_is_told(

@@ -1,10 +1,13 @@
 """What became of a message stands in the timeline of whom it was for, told by one service to the other."""
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from tests.geo_api.wechat.sending.shop import MINI, Shop
 from tests.journeys.test_main_job import drained, timeline
+
+pytestmark = pytest.mark.slow
 
 
 async def test_the_timeline_has_the_message_once_with_its_outcome(

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
+import pytest
 
 from services.geo_api.wechat.unions.asker import Asker
 from shared.identity import Namespace, normalise, subject_id
 from tests.geo_api.wechat.mini.told import told
 from tests.geo_api.wechat.stand_in import SERVICE, Rehearsal
+
+pytestmark = pytest.mark.slow
 
 ASKED = "/cgi-bin/user/info/batchget"
 

@@ -27,6 +27,8 @@ from shared.direct import Statement, run_together
 from shared.sealing import StorageKey
 from tests.conftest import DatabaseUrls
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ACCOUNT, TEMPLATE = "mini", "tpl_A"
 ROWS = UserRows(StorageKey(bytes(range(32))))
